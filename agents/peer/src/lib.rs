@@ -1,0 +1,234 @@
+//! The one face of every IKE gateway that the lab can drive.
+//!
+//! The harness speaks only the types of this crate: neutral [`GatewayConfig`] in, [`GatewayEvent`]s, keys and
+//! [`Outcome`]s out. A driver crate (`agents/strongswan` …) translates; nothing else knows an implementation by name.
+
+mod config;
+mod keys;
+
+pub use config::*;
+pub use keys::*;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+/// What one implementation can do, asked before a run is planned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Capability {
+    /// IKEv1 main mode.
+    Ikev1,
+    /// IKEv1 aggressive mode.
+    Aggressive,
+    /// IKEv2.
+    Ikev2,
+    /// ESP as IP protocol 50 on the wire.
+    RawEsp,
+    /// ESP in UDP (RFC 3948).
+    UdpEsp,
+    /// AH, IP protocol 51.
+    Ah,
+    /// Transport mode.
+    Transport,
+    /// MOBIKE (RFC 4555).
+    Mobike,
+}
+
+/// Why an implementation cannot be used on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[error("{what}; {hint}")]
+pub struct Missing {
+    /// What is missing, e.g. `strongSwan's charon is not installed`.
+    pub what: String,
+    /// What to type or do, e.g. `apt-get install strongswan-charon …`.
+    pub hint: String,
+}
+
+/// A driver's failure. Says whose fault it is.
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    /// The machine lacks something.
+    #[error(transparent)]
+    Missing(#[from] Missing),
+    /// The implementation refused a setting: the scenario asks for what it does not do.
+    #[error("{gateway}: refused {setting}: {reason}")]
+    Refused {
+        /// Gateway's node name.
+        gateway: String,
+        /// What was refused.
+        setting: String,
+        /// The daemon's own words.
+        reason: String,
+    },
+    /// A named condition did not come true in time.
+    #[error("{gateway}: waited {} ms for {condition}; last seen: {last}", waited.as_millis())]
+    Timeout {
+        /// Gateway's node name.
+        gateway: String,
+        /// The condition.
+        condition: String,
+        /// How long.
+        waited: Duration,
+        /// What was seen last (a log line, a state).
+        last: String,
+    },
+    /// The daemon ended by itself.
+    #[error("{gateway}: daemon ended: {status}; last log line: {last}")]
+    Died {
+        /// Gateway's node name.
+        gateway: String,
+        /// Exit status.
+        status: String,
+        /// The log's last line.
+        last: String,
+    },
+    /// An I/O error of ours.
+    #[error("{gateway}: {doing}: {source}")]
+    Io {
+        /// Gateway's node name.
+        gateway: String,
+        /// What was being done.
+        doing: String,
+        /// The cause.
+        source: std::io::Error,
+    },
+}
+
+/// Makes commands that run inside a gateway's node: its network namespace and a private mount namespace.
+pub trait Spawner: Send + Sync {
+    /// A command that will run `program` inside the node, with each `(source, target)` directory of `binds` bind-mounted
+    /// privately before it starts. The process dies with its parent. Standard streams are the caller's to set.
+    fn command(&self, program: &str, args: &[OsString], binds: &[(PathBuf, PathBuf)]) -> tokio::process::Command;
+}
+
+/// Everything a driver needs to start one gateway.
+pub struct Launch {
+    /// Neutral settings.
+    pub config: GatewayConfig,
+    /// Folder for configuration, logs and sockets; it is kept as evidence.
+    pub dir: PathBuf,
+    /// Starts processes inside the node.
+    pub spawner: Arc<dyn Spawner>,
+    /// Where to send what happens in the daemon.
+    pub events: tokio::sync::mpsc::UnboundedSender<GatewayEvent>,
+}
+
+/// Something that happened in a gateway, told by the daemon itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatewayEvent {
+    /// Gateway's node name.
+    pub gateway: String,
+    /// What happened.
+    pub what: GatewayEventKind,
+}
+
+/// Kinds of [`GatewayEvent`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GatewayEventKind {
+    /// An IKE SA is up.
+    IkeUp {
+        /// Connection name.
+        connection: String,
+    },
+    /// An IKE SA is gone.
+    IkeDown {
+        /// Connection name.
+        connection: String,
+    },
+    /// A child SA is up.
+    ChildUp {
+        /// Connection name.
+        connection: String,
+        /// Child name.
+        child: String,
+        /// SPI of inbound packets.
+        spi_in: u32,
+        /// SPI of outbound packets.
+        spi_out: u32,
+    },
+    /// A child SA is gone.
+    ChildDown {
+        /// Connection name.
+        connection: String,
+        /// Child name.
+        child: String,
+    },
+    /// The daemon ended.
+    Exited {
+        /// Exit status in words.
+        status: String,
+    },
+}
+
+/// How an initiation ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The child SA is up.
+    Established,
+    /// The daemon gave up or was refused.
+    Failed {
+        /// The daemon's own words.
+        reason: String,
+    },
+    /// Still trying when the caller's deadline passed.
+    Pending,
+}
+
+/// A setting that a gateway confirmed, as proof that a configuration fault is in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// What was loaded, e.g. `connection west-east`.
+    pub what: String,
+    /// The daemon's answer.
+    pub answer: String,
+}
+
+/// Drives one implementation.
+#[async_trait]
+pub trait Driver: Send + Sync {
+    /// Short name used in pairings: `strongswan`.
+    fn name(&self) -> &'static str;
+    /// Is it here, which version, and what can it do?
+    fn probe(&self) -> Result<Probe, Missing>;
+    /// Starts a gateway; returns when it has loaded its configuration and answers.
+    async fn start(&self, launch: Launch) -> Result<Box<dyn Gateway>, DriverError>;
+}
+
+/// Result of a driver's probe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// Version in the implementation's words.
+    pub version: String,
+    /// How ESP is done, in a few words: `kernel-libipsec (UDP-encapsulated tunnel mode)`.
+    pub data_path: String,
+    /// What it can do here.
+    pub capabilities: Vec<Capability>,
+}
+
+/// One running gateway.
+#[async_trait]
+pub trait Gateway: Send {
+    /// Process id as seen in the cell.
+    fn pid(&self) -> Option<u32>;
+    /// Settings that the daemon confirmed so far.
+    fn accepted(&self) -> Vec<Accepted>;
+    /// Brings a child SA up (and its IKE SA when needed). Returns at the latest after `deadline`; the attempt goes on.
+    async fn initiate(&mut self, connection: &str, deadline: Duration) -> Result<Outcome, DriverError>;
+    /// Keys the daemon has used so far, complete at the time of the call.
+    async fn keys(&mut self) -> Keys;
+    /// Ends the daemon: `TERM` (says goodbye to its peers) or `KILL` (does not).
+    async fn stop(&mut self, kill: bool) -> Result<(), DriverError>;
+    /// Starts the daemon again after [`Gateway::stop`] with the same configuration, without any SA.
+    async fn restart(&mut self) -> Result<(), DriverError>;
+    /// Lets the daemon pass away after [`Gateway::stop`] is impossible (e.g. it is paused): SIGSTOP / SIGCONT.
+    async fn pause(&mut self, paused: bool) -> Result<(), DriverError>;
+    /// A last look for the evidence folder: SAs and counters in the daemon's words.
+    async fn describe(&mut self) -> String;
+}

@@ -1,0 +1,7 @@
+//! Pure codecs for what IPsec puts on the wire: IKEv1 and IKEv2 messages, ESP, AH, UDP encapsulation.
+//!
+//! Nothing here opens a socket, reads a clock or draws a random number. Any bytes at all may be fed to any parser:
+//! the answer is a (perhaps partial, then marked) record, never a panic.
+
+pub mod crypto;
+pub mod ike;

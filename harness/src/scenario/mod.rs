@@ -1,0 +1,3 @@
+//! Scenario files: TOML text → checked [`model::Scenario`], all mistakes reported at once.
+
+pub mod model;

@@ -1,0 +1,92 @@
+//! Symptoms: named, documented, machine-checked statements about a capture.
+//!
+//! A symptom reads the capture and the event stream of a run, never an agent's memory. It is evaluated again and again
+//! while packets arrive and says, each time, one of: holds, does not hold (both for good), not decided yet, or cannot
+//! be decided.
+
+use crate::dissect::Capture;
+use crate::event::Event;
+use crate::scenario::model::Plan;
+use crate::schema::{Args, Param};
+use crate::time::Timestamp;
+
+/// How much a symptom needs to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// The wire alone.
+    Wire,
+    /// The wire and keys.
+    Keys,
+    /// State or log of an endpoint.
+    State,
+    /// An application's view.
+    Application,
+}
+
+/// One symptom of the vocabulary.
+pub struct Symptom {
+    /// Unique, kebab-case; `faultlab explain` knows it.
+    pub code: &'static str,
+    /// What it means, one sentence.
+    pub meaning: &'static str,
+    /// Evidence level.
+    pub level: Level,
+    /// RFC sections.
+    pub rfc: &'static [&'static str],
+    /// For `faultlab explain`: what it looks like, what causes it, what to do. A few short paragraphs.
+    pub explain: &'static str,
+    /// Accepted keys.
+    pub params: &'static [Param],
+    /// Judges.
+    pub judge: fn(&Args, &Evidence<'_>) -> Finding,
+}
+
+/// What a symptom may look at.
+pub struct Evidence<'a> {
+    /// Capture so far.
+    pub capture: &'a Capture,
+    /// Events so far (faults, probes, daemons …).
+    pub events: &'a [Event],
+    /// The plan: network, gateways' settings, steps.
+    pub plan: &'a Plan,
+    /// Everything up to here has been captured.
+    pub now: Timestamp,
+    /// Nothing more will come: decide.
+    pub complete: bool,
+    /// Packets that the capture lost; above 0, statements about absence cannot be believed.
+    pub lost: u64,
+}
+
+/// A symptom's answer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Finding {
+    /// True, and no later packet can change that.
+    Holds(Proof),
+    /// False, and no later packet can change that.
+    Fails(Proof),
+    /// Not decided. It will be at `until` if nothing happens before; `None`: it depends on what comes.
+    Open {
+        /// When silence decides.
+        until: Option<Timestamp>,
+        /// How it would be decided if the run ended now (`true`: holds), with the state so far.
+        so_far: (bool, Proof),
+    },
+    /// Cannot be decided, and why (capture loss, truncated packets, no keys …).
+    Inconclusive(String),
+}
+
+/// What a decision rests on.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Proof {
+    /// In words: what was seen (and what was expected, when it fails).
+    pub text: String,
+    /// Numbers of the deciding frames, or of the nearest ones when it fails.
+    pub frames: Vec<u32>,
+}
+
+impl Proof {
+    /// From parts.
+    pub fn new(text: impl Into<String>, frames: impl Into<Vec<u32>>) -> Proof {
+        Proof { text: text.into(), frames: frames.into() }
+    }
+}
