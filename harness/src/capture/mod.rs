@@ -1,1 +1,5 @@
-//! (to come)
+//! Captures: the kernel ring that fills them, the files that keep them, foreign files that are read.
+
+pub mod read;
+pub mod ring;
+pub mod write;

@@ -1,1 +1,3 @@
-//! (to come)
+//! Display filters: a documented subset of Wireshark's language over our records.
+
+pub mod kernel;

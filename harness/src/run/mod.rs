@@ -1,1 +1,3 @@
-//! (to come)
+//! Runs: from a plan to a verdict.
+
+pub mod traffic;

@@ -1,3 +1,4 @@
 //! Scenario files: TOML text → checked [`model::Scenario`], all mistakes reported at once.
 
+pub mod gateway;
 pub mod model;

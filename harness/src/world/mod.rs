@@ -1,1 +1,3 @@
-//! (to come)
+//! The world that carries the packets: cells, nodes, links, faults.
+
+pub mod faults;

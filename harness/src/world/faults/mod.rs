@@ -1,0 +1,3 @@
+//! Faults: put in place, proved, taken back with the cell.
+
+pub mod words;
