@@ -3,5 +3,9 @@
 //! Nothing here opens a socket, reads a clock or draws a random number. Any bytes at all may be fed to any parser:
 //! the answer is a (perhaps partial, then marked) record, never a panic.
 
+pub mod ah;
 pub mod crypto;
+pub mod esp;
 pub mod ike;
+pub mod natd;
+mod reader;

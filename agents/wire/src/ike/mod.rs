@@ -1,5 +1,18 @@
 //! IKE messages: RFC 2408/2409 (version 1) and RFC 7296 (version 2).
 
+pub mod decrypt;
+pub mod fragments;
+pub mod names;
+mod parse;
+mod payload;
+mod sa;
+#[cfg(test)]
+mod tests;
+pub mod v1;
+
+pub use decrypt::decrypt_v2;
+pub use parse::parse;
+
 use serde::{Deserialize, Serialize};
 
 /// One ISAKMP/IKE message, parsed as far as its bytes allow.

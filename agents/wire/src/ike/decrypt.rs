@@ -1,0 +1,91 @@
+//! Opening the encrypted payload of IKEv2: RFC 7296 §3.14, RFC 5282 (AEAD), RFC 7383 (fragments).
+
+use super::parse::{HEADER_LEN, chain};
+use super::{Body, Encryption, Message};
+use crate::crypto::{self, Cipher, Integrity, OpenError};
+
+/// What was inside an SK or SKF payload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plaintext {
+    /// Type of the first payload inside (in fragments after the first: 0).
+    pub first: u8,
+    /// Octets, padding removed.
+    pub data: Vec<u8>,
+}
+
+/// Verifies and decrypts the SK payload of `message`, whose octets are `raw`, and appends the payloads inside it.
+///
+/// An SKF payload is verified, but yields nothing here: [`super::fragments::Fragments`] collects those.
+pub fn decrypt_v2(message: &mut Message, raw: &[u8], cipher: Cipher, integrity: Integrity, sk_e: &[u8], sk_a: &[u8]) {
+    match open_v2(message, raw, cipher, integrity, sk_e, sk_a) {
+        None => {}
+        Some(Err(_)) => fail(message),
+        Some(Ok(plain)) => {
+            message.encryption = Encryption::Decrypted;
+            if message.payloads.iter().any(|p| matches!(p.body, Body::Sk { .. })) {
+                append_inner(message, &plain, integrity == Integrity::None && !cipher.is_aead());
+            }
+        }
+    }
+}
+
+/// Verifies and decrypts the SK or SKF payload; `None` when there is none.
+pub fn open_v2(
+    message: &Message,
+    raw: &[u8],
+    cipher: Cipher,
+    integrity: Integrity,
+    sk_e: &[u8],
+    sk_a: &[u8],
+) -> Option<Result<Plaintext, OpenError>> {
+    // The encrypted payload is the last one outside, so all before it tell where it begins.
+    let index = message.payloads.iter().position(|p| matches!(p.body, Body::Sk { .. } | Body::Skf { .. }))?;
+    let before: usize = message.payloads[..index].iter().map(|p| usize::from(p.length)).sum();
+    let payload = &message.payloads[index];
+    let start = HEADER_LEN + before;
+    let header = if matches!(payload.body, Body::Skf { .. }) { 8 } else { 4 };
+    let body = start + header..start + usize::from(payload.length);
+    let parts = raw.get(..body.start).zip(raw.get(body));
+    Some(match parts {
+        None => Err(OpenError::Length(raw.len())),
+        Some((aad, body)) => open_body(aad, body, cipher, integrity, sk_e, sk_a).map(|data| Plaintext { first: payload.next, data }),
+    })
+}
+
+fn open_body(aad: &[u8], body: &[u8], cipher: Cipher, integrity: Integrity, sk_e: &[u8], sk_a: &[u8]) -> Result<Vec<u8>, OpenError> {
+    let short = OpenError::Length(body.len());
+    let icv_len = if cipher.is_aead() { cipher.icv_len() } else { integrity.icv_len() };
+    let (iv, rest) = body.split_at_checked(cipher.iv_len()).ok_or(short)?;
+    let (text, icv) = rest.len().checked_sub(icv_len).and_then(|n| rest.split_at_checked(n)).ok_or(short)?;
+    let mut data = text.to_vec();
+    if cipher.is_aead() {
+        crypto::decrypt(cipher, sk_e, iv, aad, &mut data, icv)?;
+    } else {
+        if !integrity.verify(sk_a, &[aad, iv, text], icv) {
+            return Err(OpenError::Icv);
+        }
+        crypto::decrypt(cipher, sk_e, iv, aad, &mut data, &[])?;
+    }
+    let pad = usize::from(*data.last().ok_or(short)?);
+    let len = data.len().checked_sub(pad + 1).ok_or(OpenError::Padding)?;
+    data.truncate(len);
+    Ok(data)
+}
+
+/// Appends the payloads in `plain`. `unproven`: nothing but the content itself can show that the key was right.
+pub(crate) fn append_inner(message: &mut Message, plain: &Plaintext, unproven: bool) {
+    let inner = chain(&plain.data, plain.first, 2, true);
+    if unproven && (inner.malformed.is_some() || inner.rest != 0) {
+        return fail(message);
+    }
+    message.payloads.extend(inner.payloads);
+    let rest = (inner.rest > 0 && !inner.broken).then(|| format!("{} octets after the last payload", inner.rest));
+    if let Some(why) = inner.malformed.or(rest) {
+        message.malformed.get_or_insert_with(|| format!("inside the encrypted part: {why}"));
+    }
+}
+
+pub(crate) fn fail(message: &mut Message) {
+    message.payloads.retain(|p| !p.inner);
+    message.encryption = Encryption::Failed;
+}
