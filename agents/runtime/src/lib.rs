@@ -45,3 +45,21 @@ pub enum ProbeOutcome {
     /// Could not be tried: an error of this machine.
     Error,
 }
+
+mod error;
+mod ping;
+mod services;
+mod tcp;
+mod udp;
+
+pub use ping::{Ping, ping};
+pub use services::{DnsServer, HttpServer};
+pub use tcp::{Http, Tcp, http, tcp};
+pub use udp::{Dns, Udp, dns, udp};
+
+impl ProbeResult {
+    /// A probe that could not be tried.
+    pub fn error(detail: impl Into<String>) -> ProbeResult {
+        ProbeResult { outcome: ProbeOutcome::Error, sent: 0, received: 0, elapsed: Duration::ZERO, detail: detail.into() }
+    }
+}
