@@ -10,5 +10,6 @@ pub mod run;
 pub mod scenario;
 pub mod schema;
 pub mod symptom;
+pub mod sys;
 pub mod time;
 pub mod world;

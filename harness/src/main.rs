@@ -1,2 +1,9 @@
 //! The `faultlab` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // In a cell, or in a node of one, this does not return.
+    faultlab::world::cell::entry(faultlab::run::lab::cell_main);
+    faultlab::cli::main().into()
+}

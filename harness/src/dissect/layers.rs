@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use wire::ike::Message;
 
+use super::Octets;
+
 /// One layer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Layer {
@@ -116,8 +118,8 @@ pub struct Udp {
     pub length: u16,
     /// Checksum field.
     pub checksum: u16,
-    /// Payload octets.
-    pub payload: Vec<u8>,
+    /// Payload octets; shared with the frame, or with the datagram that was put together from fragments.
+    pub payload: Octets,
 }
 
 /// TCP header.

@@ -1,8 +1,23 @@
 //! From frames to records: every layer the lab understands, as typed values that filters and symptoms read.
 
+mod dissector;
+pub mod dns;
+mod http;
+mod ip;
+mod ipsec;
+pub mod keyfiles;
 pub mod layers;
+mod link;
+mod octets;
+mod reassembly;
+mod summary;
+mod transport;
+mod walk;
 
+pub use dissector::Dissector;
 pub use layers::*;
+pub use octets::Octets;
+pub use summary::summary;
 
 use std::sync::Arc;
 
@@ -136,3 +151,8 @@ impl Capture {
         self.records.iter().filter(move |r| Some(r.frame.tap) == tap)
     }
 }
+
+#[cfg(test)]
+mod oracle;
+#[cfg(test)]
+mod tests;

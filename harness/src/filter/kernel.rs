@@ -1,6 +1,11 @@
 //! Filters that the kernel itself can apply: conjunctions of simple tests, for packet-filter rules.
 
+mod leaf;
+mod normal;
+
 use ipnet::IpNet;
+
+use super::{Filter, FilterError};
 
 /// One rule: all tests must be true. A filter becomes a list of clauses, any of which may match.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,4 +50,19 @@ pub enum What {
     DontFragment,
     /// UDP payload octets at an offset.
     UdpPayload(u16, Vec<u8>),
+}
+
+/// The filter in disjunctive normal form: a packet matches when all tests of any clause are true. A clause without tests
+/// matches every packet; no clause at all, none. Fields that a kernel rule cannot test are refused. Unlike Wireshark, the
+/// kernel does not look into packets quoted by ICMP errors.
+pub fn clauses(filter: &Filter) -> Result<Vec<Clause>, FilterError> {
+    let whole = 0..filter.text().len();
+    let formula = leaf::formula(&filter.node).map_err(|mut e| {
+        e.span = whole.clone();
+        e
+    })?;
+    normal::disjunctive(&formula).ok_or_else(|| {
+        FilterError::new(whole, format!("as packet-filter rules this filter takes more than {} of them", normal::MOST))
+            .help("split the fault in two, or compare fewer values")
+    })
 }

@@ -1,3 +1,15 @@
-//! Runs: from a plan to a verdict.
+//! Runs: from a plan to a verdict. The parent side schedules cells and collects reports; the cell side builds the world,
+//! starts everything, injects the faults and judges.
 
+pub mod artefacts;
+pub mod drivers;
+pub mod evidence;
+pub mod faults;
+pub mod judge;
+pub mod lab;
+pub mod ledger;
+pub mod orchestrate;
+pub mod outcome;
+pub mod script;
 pub mod traffic;
+pub mod tunnel;

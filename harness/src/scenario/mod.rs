@@ -1,4 +1,25 @@
 //! Scenario files: TOML text → checked [`model::Scenario`], all mistakes reported at once.
+//!
+//! [`load`] walks the TOML with positions (`walk`), checks every table against the vocabulary (`vocabulary`, `sections`),
+//! resolves the network (`layout`) and builds the two sides (`plan`, `peers`). The rest of the program sees only the model.
 
+mod check;
+mod checked;
+pub mod diag;
+mod forms;
 pub mod gateway;
+pub mod layout;
+pub mod library;
 pub mod model;
+pub(crate) mod peers;
+mod plan;
+pub mod reference;
+pub mod sections;
+mod source;
+pub mod vocabulary;
+pub(crate) mod walk;
+
+pub use check::load;
+pub use diag::{Diagnostic, Diagnostics};
+pub use source::Source;
+pub use vocabulary::Vocabulary;

@@ -4,6 +4,43 @@
 //! while packets arrive and says, each time, one of: holds, does not hold (both for good), not decided yet, or cannot
 //! be decided.
 
+mod address_translated;
+mod app_denied;
+mod cleartext_leak;
+mod dns_unanswered;
+mod error_only_answer;
+mod esp_both_ways;
+mod esp_one_way;
+mod floats_to_4500;
+mod frag_needed;
+mod ike_delete;
+mod ike_established;
+mod lost_between;
+mod mapping_lost;
+mod nat_detected;
+mod nat_keepalive;
+mod no_response;
+mod notify;
+mod only_vpn_traffic;
+mod outage;
+mod packets;
+mod probe;
+mod reaches;
+mod reestablished;
+pub mod reference;
+mod retransmission;
+mod select;
+mod sequence;
+mod small_ok_large_stalls;
+mod spi_still_used;
+mod tcp_stall;
+mod too_big_lost;
+
+#[cfg(test)]
+pub(crate) mod testkit;
+#[cfg(test)]
+mod tests;
+
 use crate::dissect::Capture;
 use crate::event::Event;
 use crate::scenario::model::Plan;
@@ -89,4 +126,45 @@ impl Proof {
     pub fn new(text: impl Into<String>, frames: impl Into<Vec<u32>>) -> Proof {
         Proof { text: text.into(), frames: frames.into() }
     }
+}
+
+/// All symptoms, by code.
+pub fn all() -> &'static [&'static Symptom] {
+    static ALL: &[&Symptom] = &[
+        &address_translated::SYMPTOM,
+        &app_denied::SYMPTOM,
+        &cleartext_leak::SYMPTOM,
+        &dns_unanswered::SYMPTOM,
+        &error_only_answer::SYMPTOM,
+        &esp_both_ways::SYMPTOM,
+        &esp_one_way::SYMPTOM,
+        &floats_to_4500::SYMPTOM,
+        &frag_needed::SYMPTOM,
+        &ike_delete::SYMPTOM,
+        &ike_established::SYMPTOM,
+        &lost_between::SYMPTOM,
+        &mapping_lost::SYMPTOM,
+        &nat_detected::SYMPTOM,
+        &nat_keepalive::SYMPTOM,
+        &no_response::SYMPTOM,
+        &notify::SYMPTOM,
+        &only_vpn_traffic::SYMPTOM,
+        &outage::SYMPTOM,
+        &packets::SYMPTOM,
+        &probe::SYMPTOM,
+        &reaches::SYMPTOM,
+        &reestablished::SYMPTOM,
+        &retransmission::SYMPTOM,
+        &sequence::SYMPTOM,
+        &small_ok_large_stalls::SYMPTOM,
+        &spi_still_used::SYMPTOM,
+        &tcp_stall::SYMPTOM,
+        &too_big_lost::SYMPTOM,
+    ];
+    ALL
+}
+
+/// A symptom by its code.
+pub fn find(code: &str) -> Option<&'static Symptom> {
+    all().iter().find(|s| s.code == code).copied()
 }

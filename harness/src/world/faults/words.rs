@@ -112,6 +112,11 @@ pub const WORDS: &[Word] = &[
         params: &[Param::required("service", Kind::Text, "its name")],
     },
     Word {
+        name: "service-status",
+        doc: "An HTTP service answers every request with another status. Proof: a probe on the spot gets it.",
+        params: &[Param::required("service", Kind::Text, "its name"), Param::required("status", Kind::Int(100, 599), "status code")],
+    },
+    Word {
         name: "daemon-kill",
         doc: "Kills a gateway's daemon: no goodbye to its peers. Proof: the process is gone.",
         params: &[Param::required("at", Kind::Gateway, "whose daemon")],

@@ -1,0 +1,38 @@
+# The verbs of this project; continuous integration calls the same ones.
+CARGO ?= cargo
+SUDO  := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
+# What the lab drives (strongSwan) and what the tests use as oracles.
+PACKAGES := strongswan-charon strongswan-swanctl libcharon-extra-plugins libcharon-extauth-plugins \
+            libstrongswan-extra-plugins libstrongswan-standard-plugins tshark
+BINARY := target/release/faultlab
+
+.PHONY: run test test-only bench check install-deps clean
+
+## run: reproduce and explain every failure (installs what it needs first)
+run: install-deps
+	$(CARGO) build --locked --release -p faultlab
+	@# Unprivileged where the machine allows user namespaces; otherwise as root.
+	if $(BINARY) doctor >/dev/null; then $(BINARY) run $(ARGS); else $(SUDO) $(BINARY) run $(ARGS); fi
+
+## test: everything that can be tested on this machine (installs what it needs first)
+test: install-deps test-only
+
+test-only:
+	./tests/run-all.sh
+
+## bench: figures, never pass or fail
+bench: install-deps
+	./tests/run-bench.sh
+
+## check: formatting, lints, documentation
+check:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
+
+## install-deps: Debian or Ubuntu packages; elsewhere says what is missing
+install-deps:
+	@./tests/install-deps.sh $(PACKAGES)
+
+clean:
+	$(CARGO) clean

@@ -1,0 +1,53 @@
+//! `faultlab doctor`: what this machine can run, and what to do about the rest.
+
+use super::exit::Exit;
+use super::print;
+use crate::run::drivers;
+use crate::world::probe::{Feature, features};
+
+/// Prints the findings; the exit code tells whether scenarios can run at all.
+pub fn doctor() -> Exit {
+    let mut out = String::new();
+    let found = features();
+    out.push_str("kernel and privilege\n");
+    for f in &found {
+        out.push_str(&line(f));
+    }
+    out.push_str("\ngateway implementations\n");
+    let mut gateways = 0;
+    for driver in drivers::all() {
+        match driver.probe() {
+            Ok(p) => {
+                gateways += 1;
+                let can: Vec<String> =
+                    p.capabilities.iter().filter_map(|c| serde_json::to_value(c).ok()?.as_str().map(str::to_owned)).collect();
+                out.push_str(&format!("  ✓ {:<22} {}; {}; can: {}\n", driver.name(), p.version, p.data_path, can.join(", ")));
+            }
+            Err(missing) => out.push_str(&format!("  ✗ {:<22} {}\n      {}\n", driver.name(), missing.what, missing.hint)),
+        }
+    }
+    out.push_str("\ntools for you (the lab does not need them)\n");
+    for (tool, package) in [("tshark", "tshark"), ("wireshark", "wireshark"), ("nft", "nftables"), ("ip", "iproute2")] {
+        let here = in_path(tool);
+        let hint = if here { String::new() } else { format!("apt-get install {package}") };
+        out.push_str(&format!("  {} {tool:<22} {hint}\n", if here { "✓" } else { "–" }));
+    }
+    let able = found.iter().all(|f| f.present || !f.required) && gateways > 0;
+    out.push_str(if able { "\nready: faultlab run\n" } else { "\nnot ready: see the lines marked ✗\n" });
+    print(&out);
+    if able { Exit::Expected } else { Exit::Machine }
+}
+
+fn line(f: &Feature) -> String {
+    let mark = match (f.present, f.required) {
+        (true, _) => "✓",
+        (false, true) => "✗",
+        (false, false) => "–",
+    };
+    format!("  {mark} {:<22} {}\n", f.name, f.detail)
+}
+
+fn in_path(tool: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| dir.join(tool).is_file())
+}

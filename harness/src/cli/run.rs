@@ -1,0 +1,169 @@
+//! `faultlab run`.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::exit::{CliError, Exit};
+use super::scenarios;
+use crate::report::human::Human;
+use crate::report::json::Json;
+use crate::report::junit::Junit;
+use crate::report::{Reporter, ScenarioResult};
+use crate::run::artefacts;
+use crate::run::drivers::Pairing;
+use crate::run::orchestrate::{self, Options};
+use crate::run::outcome::{Trouble, Verdict, Whose};
+use crate::scenario::library::Library;
+use crate::scenario::model::Side;
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Scenario files, ids, groups or tags; all scenarios when none is given.
+    #[arg(value_name = "FILE|ID|TAG")]
+    pub what: Vec<String>,
+    /// Who plays whom: the first gateway's implementation, then the others'.
+    #[arg(long, value_name = "A:B")]
+    pub pair: Option<Pairing>,
+    /// Cells at once; default: four per core.
+    #[arg(long, short)]
+    pub jobs: Option<usize>,
+    /// Only one of the twins; without the other there is no verdict.
+    #[arg(long)]
+    pub only: Option<OnlySide>,
+    /// Keep the networks alive afterwards, for `faultlab shell`, until Ctrl-C.
+    #[arg(long)]
+    pub keep: bool,
+    /// Form of the result.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+    /// Explain every scenario, not only failures.
+    #[arg(long, short)]
+    pub verbose: bool,
+    /// Treat skipped scenarios as an error (exit code 3).
+    #[arg(long)]
+    pub strict: bool,
+    /// Folder for evidence.
+    #[arg(long, value_name = "DIR", default_value = artefacts::DEFAULT_ROOT)]
+    pub evidence: PathBuf,
+}
+
+/// Form of the result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people, on stderr.
+    Human,
+    /// One JSON document on stdout.
+    Json,
+    /// JUnit XML on stdout.
+    Junit,
+}
+
+/// One of the twins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnlySide {
+    /// With the fault.
+    Broken,
+    /// With the fix.
+    Fixed,
+}
+
+/// Runs scenarios and turns verdicts into an exit code.
+pub fn run(args: &RunArgs, library: &Library) -> Result<Exit, CliError> {
+    let scenarios = scenarios::select(library, &args.what)?;
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let options = Options {
+        pairing: args.pair.clone().unwrap_or_default(),
+        jobs: args.jobs.unwrap_or(cores * 4).max(1),
+        keep: args.keep,
+        only: args.only.map(|s| if s == OnlySide::Broken { Side::Broken } else { Side::Fixed }),
+        root: args.evidence.clone(),
+        run: run_name(),
+    };
+    if options.keep && scenarios.len() > 1 {
+        return Err(CliError::wrong("--keep keeps one scenario at a time; name it"));
+    }
+    let mut reporter: Box<dyn Reporter> = match args.format {
+        Format::Human => Box::new(Human::new(args.verbose)),
+        Format::Json => Box::new(Json::default()),
+        Format::Junit => Box::new(Junit::default()),
+    };
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| CliError::machine(format!("cannot start: {e}")))?;
+    runtime.block_on(async {
+        let interrupted = interruption().map_err(|e| CliError::machine(format!("cannot listen to signals: {e}")))?;
+        tokio::pin!(interrupted);
+        let finished = tokio::select! {
+            finished = orchestrate::run(&scenarios, &options, reporter.as_mut()) => finished,
+            name = &mut interrupted => {
+                return Err(CliError { exit: Exit::Unexpected, message: format!("interrupted by {name}; all cells were ended, nothing is left behind") });
+            }
+        };
+        if !finished.kept.is_empty() {
+            kept(&options, &finished.results);
+            interrupted.await;
+            for side in finished.results.iter().flat_map(|r| &r.sides) {
+                // Gone or not, the cell ends now; the file only tells how to enter it.
+                let _ = std::fs::remove_file(side.dir.join(artefacts::CELL));
+            }
+        }
+        Ok(exit_code(&finished.results, args))
+    })
+}
+
+/// Resolves when the user or the system wants us to stop.
+fn interruption() -> std::io::Result<impl Future<Output = &'static str>> {
+    let (mut int, mut term, mut hup) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
+    Ok(async move {
+        tokio::select! {
+            _ = int.recv() => "SIGINT",
+            _ = term.recv() => "SIGTERM",
+            _ = hup.recv() => "SIGHUP",
+        }
+    })
+}
+
+fn kept(options: &Options, results: &[ScenarioResult]) {
+    let mut err = std::io::stderr().lock();
+    for side in results.iter().flat_map(|r| &r.sides) {
+        let dir = side.dir.display();
+        // A closed stderr only loses the hint.
+        let _ = writeln!(err, "kept: the {} side; in another terminal: faultlab shell {dir} NODE", side.side.name());
+    }
+    let _ = writeln!(err, "run {}; press Ctrl-C to tear it down{}", options.run, if err.is_terminal() { "" } else { " (or send SIGTERM)" });
+}
+
+/// Unique and sortable by time.
+fn run_name() -> String {
+    let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
+    let digits: String = now.chars().filter(char::is_ascii_digit).collect();
+    let (day, time) = digits.split_at(8.min(digits.len()));
+    format!("{day}-{time}-{}", std::process::id())
+}
+
+fn exit_code(results: &[ScenarioResult], args: &RunArgs) -> Exit {
+    let bug = |r: &ScenarioResult| r.sides.iter().any(|s| matches!(&s.trouble, Some(Trouble { whose: Whose::Us, .. })));
+    if results.iter().any(bug) {
+        return Exit::Bug;
+    }
+    let good = |r: &ScenarioResult| match &r.verdict {
+        Verdict::Reproduced | Verdict::Skipped(_) => true,
+        // One side was asked for; it is as good as it can be when nothing on it is wrong.
+        _ if args.only.is_some() => r.sides.iter().all(|s| {
+            s.trouble.is_none()
+                && s.expects.iter().all(crate::run::outcome::ExpectReport::good)
+                && s.health.as_ref().is_none_or(|h| h.good())
+        }),
+        _ => false,
+    };
+    if !results.iter().all(good) {
+        Exit::Unexpected
+    } else if args.strict && results.iter().any(|r| matches!(r.verdict, Verdict::Skipped(_))) {
+        Exit::Machine
+    } else {
+        Exit::Expected
+    }
+}

@@ -1,0 +1,115 @@
+//! IKE, ESP, AH and the encapsulation in UDP, with decryption where keys are known.
+
+use std::mem;
+use std::sync::Arc;
+
+use wire::esp::Encapsulated;
+use wire::ike::{Encryption, v1};
+
+use super::walk::{Inside, View, Walk};
+use super::{Ah, Esp, Ike, Layer};
+
+impl Walk<'_> {
+    /// UDP/4500 (RFC 3948).
+    pub(super) fn udp_encap(&mut self, view: View<'_>) {
+        match wire::esp::encapsulated(view.bytes()) {
+            Encapsulated::Keepalive => self.layers.push(Layer::NatKeepalive),
+            Encapsulated::Short => self.malformed("udpencap", format!("{} octets are neither a keepalive nor IKE nor ESP", view.len())),
+            Encapsulated::Ike(_) => {
+                self.layers.push(Layer::UdpEncap(true));
+                self.ike(view.skip(4), true);
+            }
+            Encapsulated::Esp(_) => {
+                self.layers.push(Layer::UdpEncap(false));
+                self.esp(view, true);
+            }
+        }
+    }
+
+    /// UDP/500.
+    pub(super) fn ike_port(&mut self, view: View<'_>) {
+        match view.bytes() {
+            [0xff] => self.layers.push(Layer::NatKeepalive),
+            _ => self.ike(view, false),
+        }
+    }
+
+    fn ike(&mut self, view: View<'_>, marker: bool) {
+        let raw = view.bytes();
+        let mut message = wire::ike::parse(raw);
+        if self.inside == Inside::Frame && self.missing == 0 {
+            let state = &mut *self.state;
+            match message.major() {
+                1 => {
+                    let keys = state.keys.ikev1(message.spi_i, message.spi_r);
+                    let secrets = keys.map(|k| v1::Secrets { cipher: k.encryption, hash: k.hash, key: &k.key });
+                    state.chains.handle(&mut message, raw, secrets);
+                }
+                2 if message.encryption == Encryption::Opaque => {
+                    if let Some(k) = state.keys.ikev2(message.spi_i, message.spi_r) {
+                        let (sk_e, sk_a) = if message.from_initiator() { (&k.sk_ei, &k.sk_ai) } else { (&k.sk_er, &k.sk_ar) };
+                        state.fragments.decrypt(self.tap.into(), &mut message, raw, k.encryption, k.integrity, sk_e, sk_a);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let complaint = message.malformed.clone();
+        self.layers.push(Layer::Ike(Box::new(Ike { message, raw: raw.to_vec(), marker })));
+        if let Some(why) = complaint {
+            self.malformed("isakmp", why);
+        }
+    }
+
+    pub(super) fn esp(&mut self, view: View<'_>, udp: bool) {
+        let packet = view.bytes();
+        let Some(header) = wire::esp::parse(packet) else {
+            return self.malformed("esp", format!("{} octets, the header has {}", packet.len(), wire::esp::HEADER_LEN));
+        };
+        let mut tail = [0; 12];
+        match packet.last_chunk() {
+            Some(last) => tail = *last,
+            None => tail[12 - packet.len()..].copy_from_slice(packet),
+        }
+        let mut opened = None;
+        let mut icv_ok = None;
+        if self.inside == Inside::Frame && self.missing == 0 {
+            for k in self.state.keys.esp(header.spi) {
+                let result = wire::esp::decrypt(packet, k.encryption, &k.key, k.integrity, &k.integrity_key);
+                icv_ok = Some(result.is_ok());
+                opened = result.ok();
+                if opened.is_some() {
+                    break;
+                }
+            }
+        }
+        let len = (packet.len() + self.missing) as u32;
+        self.layers.push(Layer::Esp(Esp { spi: header.spi, seq: header.seq, udp, len, tail, icv_ok }));
+        if let Some(opened) = opened {
+            self.inner(opened);
+        }
+    }
+
+    /// Walks through a decrypted packet, whose layers are kept apart.
+    fn inner(&mut self, opened: wire::esp::Opened) {
+        let data: Arc<[u8]> = opened.data.into();
+        let outer = mem::replace(&mut self.layers, Vec::with_capacity(4));
+        let addresses = self.addresses;
+        self.inside = Inside::Esp;
+        self.upper(opened.next_header, View::whole(&data));
+        self.inside = Inside::Frame;
+        self.missing = 0;
+        self.addresses = addresses;
+        self.esp_inner = mem::replace(&mut self.layers, outer);
+    }
+
+    /// Pushes the header; next protocol and header length.
+    pub(super) fn ah(&mut self, view: View<'_>) -> Option<(u8, usize)> {
+        let Some(header) = wire::ah::parse(view.bytes()) else {
+            self.malformed("ah", "the header is cut short, or its length field is below the minimum");
+            return None;
+        };
+        self.layers.push(Layer::Ah(Ah { spi: header.spi, seq: header.seq, icv: header.icv }));
+        Some((header.next_header, header.len))
+    }
+}

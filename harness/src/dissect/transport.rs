@@ -1,0 +1,124 @@
+//! UDP, TCP, ICMP and ICMPv6.
+
+use etherparse::checksum::Sum16BitWords;
+use etherparse::{TcpHeaderSlice, TcpOptionElement};
+use std::net::IpAddr;
+
+use super::walk::{Inside, View, Walk};
+use super::{Icmp, Layer, Tcp, Udp};
+use super::{dns, http};
+
+impl Walk<'_> {
+    pub(super) fn udp(&mut self, view: View<'_>) {
+        let Some(&[a, b, c, d, e, f, g, h]) = view.bytes().first_chunk() else {
+            return self.malformed("udp", format!("{} octets, a UDP header has 8", view.len()));
+        };
+        let word = |hi, lo| u16::from_be_bytes([hi, lo]);
+        let (src, dst, length) = (word(a, b), word(c, d), word(e, f));
+        let payload = match usize::from(length) {
+            0 => view.skip(8), // a jumbogram (RFC 2675 §4)
+            n => view.first(n.max(8)).skip(8),
+        };
+        self.layers.push(Layer::Udp(Udp { src, dst, length, checksum: word(g, h), payload: payload.octets() }));
+        if (1..8).contains(&length) {
+            return self.malformed("udp", format!("length field {length} is below the 8 octets of the header"));
+        }
+        // Like Wireshark: the lower port decides first.
+        let known = |port| matches!(port, 53 | 500 | 4500);
+        let (low, high) = (src.min(dst), src.max(dst));
+        match if known(low) { low } else { high } {
+            500 => self.ike_port(payload),
+            4500 => self.udp_encap(payload),
+            53 => match dns::parse(payload.bytes()) {
+                Some(message) => self.layers.push(Layer::Dns(Box::new(message))),
+                None => self.malformed("dns", "the message is cut short, or a name never ends"),
+            },
+            _ => self.data(payload),
+        }
+        let beyond = usize::from(length).saturating_sub(view.len());
+        if beyond > self.missing {
+            self.malformed("udp", format!("length field {length}, but {} octets are here", view.len()));
+        }
+    }
+
+    pub(super) fn tcp(&mut self, view: View<'_>) {
+        let Ok(header) = TcpHeaderSlice::from_slice(view.bytes()) else {
+            // A quote need only have the first 8 octets (RFC 792).
+            if let Some(&[a, b, c, d, e, f, g, h]) = view.bytes().first_chunk() {
+                self.layers.push(Layer::Tcp(Tcp {
+                    src: u16::from_be_bytes([a, b]),
+                    dst: u16::from_be_bytes([c, d]),
+                    seq: u32::from_be_bytes([e, f, g, h]),
+                    ack: 0,
+                    flags: 0,
+                    window: 0,
+                    mss: None,
+                    payload_len: 0,
+                    header_len: 0,
+                }));
+            }
+            return self.malformed("tcp", "the header is cut short, or its length field is below 20 octets");
+        };
+        let header_len = header.slice().len();
+        let payload = view.skip(header_len);
+        let (src, dst) = (header.source_port(), header.destination_port());
+        let mss = header.options_iterator().find_map(|option| match option {
+            Ok(TcpOptionElement::MaximumSegmentSize(mss)) => Some(mss),
+            _ => None,
+        });
+        self.layers.push(Layer::Tcp(Tcp {
+            src,
+            dst,
+            seq: header.sequence_number(),
+            ack: header.acknowledgment_number(),
+            flags: header.slice()[13],
+            window: header.window_size(),
+            mss,
+            payload_len: (payload.len() + self.missing) as u32,
+            header_len: header_len as u32,
+        }));
+        let web = |port| port == 80 || port == 8080;
+        match http::parse(payload.bytes()).filter(|_| web(src) || web(dst)) {
+            Some(start) => self.layers.push(Layer::Http(Box::new(start))),
+            None => self.data(payload),
+        }
+    }
+
+    pub(super) fn icmp(&mut self, view: View<'_>, v6: bool) {
+        let layer = if v6 { "icmpv6" } else { "icmp" };
+        let bytes = view.bytes();
+        let &[kind, code, _, _, a, b, c, d, ..] = bytes else {
+            return self.malformed(layer, format!("{} octets, a header has 8", view.len()));
+        };
+        let mtu = match (v6, kind, code) {
+            (false, 3, 4) => Some(u32::from(u16::from_be_bytes([c, d]))),
+            (true, 2, _) => Some(u32::from_be_bytes([a, b, c, d])),
+            _ => None,
+        };
+        let is_echo = if v6 { matches!(kind, 128 | 129) } else { matches!(kind, 0 | 8) };
+        let echo = is_echo.then(|| (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])));
+        let is_error = if v6 { matches!(kind, 1..=4) } else { matches!(kind, 3 | 4 | 5 | 11 | 12) };
+        let checksum_ok = (self.missing == 0 && self.inside != Inside::Quote).then(|| {
+            let mut sum = Sum16BitWords::new().add_slice(bytes);
+            if v6 && let Some((IpAddr::V6(src), IpAddr::V6(dst))) = self.addresses {
+                let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+                sum = sum.add_16bytes(src.octets()).add_16bytes(dst.octets()).add_4bytes(length.to_be_bytes()).add_2bytes([0, 58]);
+            }
+            sum.ones_complement() == 0
+        });
+        self.layers.push(Layer::Icmp(Icmp { v6, kind, code, mtu, echo, checksum_ok }));
+        if !is_error {
+            return self.data(view.skip(8));
+        }
+        // An error quotes the packet that caused it. Inner packets have no place for a quote, and a quote may not hold another.
+        if self.inside == Inside::Frame {
+            self.quoted_from = Some(self.layers.len());
+            self.inside = Inside::Quote;
+            match bytes.get(8).map(|octet| octet >> 4) {
+                Some(4) => self.ipv4(view.skip(8)),
+                Some(6) => self.ipv6(view.skip(8)),
+                _ => self.data(view.skip(8)),
+            }
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Machine-readable result: one JSON document on stdout at the end.
+
+use std::io::Write;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{Reporter, RunInfo, ScenarioResult};
+use crate::event::Event;
+use crate::run::outcome::SideReport;
+use crate::scenario::model::Side;
+
+/// Collects, then prints.
+#[derive(Default)]
+pub struct Json {
+    pairing: String,
+    dir: String,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    format: u32,
+    pairing: &'a str,
+    evidence: &'a str,
+    elapsed_ms: u128,
+    results: &'a [ScenarioResult],
+}
+
+impl Reporter for Json {
+    fn begin(&mut self, run: &RunInfo<'_>) {
+        self.pairing = run.pairing.to_owned();
+        self.dir = run.dir.display().to_string();
+    }
+    fn side_started(&mut self, _: &str, _: Side) {}
+    fn event(&mut self, _: &str, _: Side, _: &Event) {}
+    fn side_ended(&mut self, _: &SideReport) {}
+    fn scenario_ended(&mut self, _: &ScenarioResult) {}
+    fn end(&mut self, results: &[ScenarioResult], elapsed: Duration) {
+        let document = Document { format: 1, pairing: &self.pairing, evidence: &self.dir, elapsed_ms: elapsed.as_millis(), results };
+        let mut out = std::io::stdout().lock();
+        // A reader that went away (closed pipe) is not our error; the exit code still tells.
+        if serde_json::to_writer_pretty(&mut out, &document).is_ok() {
+            let _ = writeln!(out);
+        }
+    }
+}

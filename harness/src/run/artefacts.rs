@@ -1,0 +1,36 @@
+//! Names of everything a run leaves in its evidence folder. No other file spells them.
+
+use std::path::{Path, PathBuf};
+
+use crate::scenario::model::Side;
+
+/// All packets of the run.
+pub const CAPTURE: &str = "capture.pcapng";
+/// The event stream.
+pub const EVENTS: &str = "events.jsonl";
+/// The side's report.
+pub const VERDICT: &str = "verdict.json";
+/// Keys, for `faultlab packets`.
+pub const KEYS: &str = "keys.json";
+/// Wireshark's table of ESP SAs.
+pub const ESP_SA: &str = "esp_sa";
+/// Wireshark's table of IKEv2 keys.
+pub const IKEV2_TABLE: &str = "ikev2_decryption_table";
+/// Wireshark's table of IKEv1 keys.
+pub const IKEV1_TABLE: &str = "ikev1_decryption_table";
+/// The command that runs it again.
+pub const AGAIN: &str = "again.txt";
+/// How to enter a kept cell.
+pub const CELL: &str = "cell.json";
+/// Folder of the gateways' configurations and logs.
+pub const GATEWAYS: &str = "gateways";
+/// What the cell's first process wrote to stderr.
+pub const CELL_LOG: &str = "cell.log";
+
+/// Default parent of all runs.
+pub const DEFAULT_ROOT: &str = "target/faultlab";
+
+/// Folder of one side.
+pub fn side_dir(root: &Path, run: &str, scenario: &str, side: Side) -> PathBuf {
+    root.join(run).join(scenario).join(side.name())
+}

@@ -1,0 +1,77 @@
+//! The pairing table: the one place, besides the driver crates, that knows gateway implementations by name.
+
+use peer::{Driver, Missing};
+
+use crate::scenario::model::{Plan, Scenario};
+
+/// All implementations, the default first.
+pub fn all() -> Vec<Box<dyn Driver>> {
+    vec![Box::new(strongswan::StrongSwan::new())]
+}
+
+/// An implementation by name.
+pub fn find(name: &str) -> Option<Box<dyn Driver>> {
+    all().into_iter().find(|d| d.name() == name)
+}
+
+/// Names of all implementations.
+pub fn names() -> Vec<&'static str> {
+    all().iter().map(|d| d.name()).collect()
+}
+
+/// Which implementation plays which gateway: `A:B` gives the first gateway A and all others B.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pairing {
+    first: String,
+    others: String,
+}
+
+impl Default for Pairing {
+    fn default() -> Pairing {
+        let name = names().first().copied().unwrap_or_default().to_owned();
+        Pairing { first: name.clone(), others: name }
+    }
+}
+
+impl std::fmt::Display for Pairing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.first, self.others)
+    }
+}
+
+impl std::str::FromStr for Pairing {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Pairing, String> {
+        let (a, b) =
+            text.split_once(':').ok_or_else(|| format!("`{text}` is not a pairing; write A:B, for instance {}", Pairing::default()))?;
+        for name in [a, b] {
+            if find(name).is_none() {
+                return Err(format!("no gateway implementation `{name}`; there are: {}", names().join(", ")));
+            }
+        }
+        Ok(Pairing { first: a.to_owned(), others: b.to_owned() })
+    }
+}
+
+impl Pairing {
+    /// Implementation of the plan's gateway number `index`.
+    pub fn of(&self, plan: &Plan, index: usize) -> String {
+        let insisted = plan.gateways.get(index).and_then(|g| g.implementation.clone());
+        insisted.unwrap_or_else(|| if index == 0 { self.first.clone() } else { self.others.clone() })
+    }
+}
+
+/// Can this scenario run with this pairing on this machine? `Err`: why not, and what to do.
+pub fn runnable(scenario: &Scenario, pairing: &Pairing) -> Result<(), String> {
+    let mut asked: Vec<String> = (0..scenario.broken.gateways.len()).map(|i| pairing.of(&scenario.broken, i)).collect();
+    asked.sort();
+    asked.dedup();
+    for name in asked {
+        let driver = find(&name).ok_or_else(|| format!("no gateway implementation `{name}`; there are: {}", names().join(", ")))?;
+        let probe = driver.probe().map_err(|m: Missing| m.to_string())?;
+        if let Some(need) = scenario.needs.iter().find(|n| !probe.capabilities.contains(n)) {
+            return Err(format!("{name} {} with {} has no {need:?} here", probe.version, probe.data_path));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,321 @@
+//! The cell side of a run: builds the world, starts everything, lets the script run while packets arrive, reports.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use peer::{DriverError, Gateway, GatewayEvent, Launch};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Mutex, mpsc, watch};
+use tokio::task::LocalSet;
+use tokio::time::Instant;
+
+use super::faults::FaultBook;
+use super::judge::Judge;
+use super::ledger::Ledger;
+use super::outcome::{HealthReport, SideReport, Trouble, Whose};
+use super::traffic::Nodes;
+use super::traffic::services::Services;
+use super::{artefacts, drivers, evidence, script};
+use crate::capture::ring::Recorder;
+use crate::dissect::Frame;
+use crate::event::What;
+use crate::scenario::model::Plan;
+use crate::time::Timestamp;
+use crate::world::build::World;
+use crate::world::cell::EventSink;
+
+/// How often keys are fetched, proofs looked for and expectations looked at.
+const TICK: Duration = Duration::from_millis(40);
+/// How long proofs of faults are waited for after everything else is decided.
+const PROOF_PATIENCE: Duration = Duration::from_millis(1500);
+
+/// What the parent hands to a cell.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Job {
+    /// What to run.
+    pub plan: Plan,
+    /// Implementation of each gateway.
+    pub implementations: BTreeMap<String, String>,
+    /// Evidence folder of this side.
+    pub dir: PathBuf,
+    /// Title line of the capture file.
+    pub title: String,
+    /// Stay alive after the report until the parent goes away.
+    pub keep: bool,
+}
+
+/// Everything that the parts of a running side share.
+pub struct Lab {
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// Evidence folder.
+    pub dir: PathBuf,
+    /// Nodes and links.
+    pub world: Rc<World>,
+    /// Events.
+    pub ledger: Rc<Ledger>,
+    /// Capture and expectations.
+    pub judge: RefCell<Judge>,
+    /// Gateways by node name.
+    pub gateways: BTreeMap<String, Mutex<Box<dyn Gateway>>>,
+    /// Running services.
+    pub services: RefCell<Services>,
+    /// Faults.
+    pub faults: RefCell<FaultBook>,
+    /// Every packet up to this moment has been delivered.
+    pub captured: Cell<Timestamp>,
+    /// Changes whenever packets have arrived, or `captured` has moved.
+    pub arrivals: watch::Sender<u64>,
+    /// Changes whenever a gateway has reported something.
+    pub reports: watch::Sender<u64>,
+    /// Health probes' result.
+    pub health: RefCell<Option<HealthReport>>,
+}
+
+impl Nodes for World {
+    fn sockets(&self, node: &str) -> Option<Arc<dyn runtime::Sockets>> {
+        self.node(node).ok().map(|n| n as Arc<dyn runtime::Sockets>)
+    }
+}
+
+/// The cell's main function.
+pub fn cell_main(job: Vec<u8>, sink: EventSink) -> i32 {
+    let job: Job = match serde_json::from_slice(&job) {
+        Ok(job) => job,
+        Err(e) => {
+            eprintln!("the cell cannot read its job: {e}");
+            return 1;
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            eprintln!("the cell cannot start its runtime: {e}");
+            return 1;
+        }
+    };
+    let local = LocalSet::new();
+    let keep = job.keep;
+    local.block_on(&runtime, async {
+        match side(job, sink).await {
+            Ok(()) if keep => std::future::pending().await,
+            Ok(()) => 0,
+            Err(e) => {
+                eprintln!("the cell cannot write its evidence: {e}");
+                1
+            }
+        }
+    })
+}
+
+async fn side(job: Job, sink: EventSink) -> std::io::Result<()> {
+    let started = Timestamp::now();
+    let ledger = Rc::new(Ledger::new(&job.dir, sink)?);
+    let plan = Arc::new(job.plan.clone());
+    let mut report = SideReport {
+        scenario: plan.scenario.clone(),
+        side: plan.side,
+        dir: job.dir.clone(),
+        faults: Vec::new(),
+        expects: Vec::new(),
+        health: None,
+        packets: 0,
+        lost: 0,
+        started,
+        elapsed: Duration::ZERO,
+        trouble: None,
+    };
+    // What stays alive until the report is out (and, with --keep, until the parent goes).
+    let mut alive = None;
+    match carry_out(&job, plan, &ledger, &mut report).await {
+        Ok(lab) => alive = Some(lab),
+        Err(trouble) => report.trouble = Some(trouble),
+    }
+    report.elapsed = Timestamp::now().since(started);
+    evidence::write_report(&job.dir, &report)?;
+    ledger.report(report);
+    if job.keep && alive.is_some() {
+        std::future::pending::<()>().await;
+    }
+    Ok(())
+}
+
+async fn carry_out(job: &Job, plan: Arc<Plan>, ledger: &Rc<Ledger>, report: &mut SideReport) -> Result<Rc<Lab>, Trouble> {
+    let deadline = Instant::now() + plan.deadline;
+    ledger.emit(What::Phase { name: "network".into() });
+    let world = Rc::new(World::build(&plan.network).map_err(|e| trouble(Whose::Machine, e.to_string()))?);
+    for node in &plan.network.nodes {
+        if let Ok(handle) = world.node(&node.name) {
+            ledger.emit(What::NodeUp { node: node.name.clone(), fd: handle.netns_fd() });
+        }
+    }
+    let taps = plan.taps();
+    let (recorder, mut frames) = Recorder::start(&world, &taps).map_err(|e| trouble(Whose::Machine, format!("capture: {e}")))?;
+    let mut book = FaultBook::new(&plan);
+    book.set_network_faults(&world, &plan, ledger);
+    let services =
+        Services::start(&plan.services, &plan.network, &*world).map_err(|e| trouble(Whose::Scenario, format!("services: {e}")))?;
+    ledger.emit(What::Phase { name: "gateways".into() });
+    let (events_in, mut events) = mpsc::unbounded_channel();
+    let gateways = start_gateways(job, &plan, &world, &events_in).await?;
+    for name in gateways.keys() {
+        ledger.emit(What::Daemon { gateway: name.clone(), state: "started".into() });
+    }
+    let lab = Rc::new(Lab {
+        judge: RefCell::new(Judge::new(Arc::clone(&plan), taps)),
+        plan,
+        dir: job.dir.clone(),
+        world,
+        ledger: Rc::clone(ledger),
+        gateways,
+        services: RefCell::new(services),
+        faults: RefCell::new(book),
+        captured: Cell::new(Timestamp(0)),
+        arrivals: watch::Sender::new(0),
+        reports: watch::Sender::new(0),
+        health: RefCell::new(None),
+    });
+    supervise(&lab, &recorder, &mut frames, &mut events, deadline).await;
+    conclude(job, &lab, recorder, frames, report).await.map_err(|e| trouble(Whose::Machine, format!("cannot write the evidence: {e}")))?;
+    Ok(lab)
+}
+
+fn trouble(whose: Whose, text: String) -> Trouble {
+    Trouble { whose, text }
+}
+
+async fn start_gateways(
+    job: &Job,
+    plan: &Plan,
+    world: &Rc<World>,
+    events: &mpsc::UnboundedSender<GatewayEvent>,
+) -> Result<BTreeMap<String, Mutex<Box<dyn Gateway>>>, Trouble> {
+    let starts = plan.gateways.iter().map(|g| async {
+        let name = g.config.name.clone();
+        let implementation = job.implementations.get(&name).map(String::as_str).unwrap_or_default();
+        let driver = drivers::find(implementation).ok_or_else(|| trouble(Whose::Us, format!("no driver `{implementation}` for {name}")))?;
+        let node = world.node(&name).map_err(|e| trouble(Whose::Us, e.to_string()))?;
+        let dir = job.dir.join(artefacts::GATEWAYS).join(&name);
+        make_dir(&dir)?;
+        let launch = Launch { config: g.config.clone(), dir, spawner: node, events: events.clone() };
+        let gateway = driver.start(launch).await.map_err(|e| driver_trouble(&e))?;
+        Ok::<_, Trouble>((name, Mutex::new(gateway)))
+    });
+    futures_util::future::try_join_all(starts).await.map(|all| all.into_iter().collect())
+}
+
+fn make_dir(dir: &Path) -> Result<(), Trouble> {
+    std::fs::create_dir_all(dir).map_err(|e| trouble(Whose::Machine, format!("cannot make {}: {e}", dir.display())))
+}
+
+/// Whose fault a driver's failure is.
+pub fn driver_trouble(e: &DriverError) -> Trouble {
+    let whose = match e {
+        DriverError::Missing(_) => Whose::Machine,
+        DriverError::Refused { .. } => Whose::Scenario,
+        DriverError::Timeout { .. } | DriverError::Died { .. } => Whose::Peer,
+        DriverError::Io { .. } => Whose::Machine,
+    };
+    trouble(whose, e.to_string())
+}
+
+/// Lets the script run while packets and events arrive, until everything is decided or the deadline passes.
+async fn supervise(
+    lab: &Rc<Lab>,
+    recorder: &Recorder,
+    frames: &mut mpsc::UnboundedReceiver<Vec<Frame>>,
+    events: &mut mpsc::UnboundedReceiver<GatewayEvent>,
+    deadline: Instant,
+) {
+    let script = script::run(Rc::clone(lab));
+    tokio::pin!(script);
+    let mut script_over: Option<Instant> = None;
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = &mut script, if script_over.is_none() => script_over = Some(Instant::now()),
+            Some(batch) = frames.recv() => {
+                take_frames(lab, batch);
+            }
+            Some(event) = events.recv() => {
+                lab.ledger.emit(What::Gateway { gateway: event.gateway, what: event.what });
+                lab.reports.send_modify(|n| *n += 1);
+            }
+            _ = ticks.tick() => {
+                fetch_keys(lab).await;
+                // First the horizon, then what was delivered up to it.
+                let now = recorder.horizon();
+                while let Ok(batch) = frames.try_recv() {
+                    take_frames(lab, batch);
+                }
+                lab.captured.set(now);
+                lab.arrivals.send_modify(|n| *n += 1);
+                let decided = lab.judge.borrow_mut().look(&lab.ledger.events(), now);
+                let proved = lab.faults.borrow_mut().prove(lab, false);
+                if let Some(over) = script_over
+                    && decided
+                    && (proved || over.elapsed() > PROOF_PATIENCE)
+                {
+                    return;
+                }
+            }
+            () = tokio::time::sleep_until(deadline) => {
+                let text = format!("the deadline of {} passed before everything was decided", humantime::format_duration(lab.plan.deadline));
+                lab.ledger.emit(What::Note { text });
+                return;
+            }
+        }
+    }
+}
+
+fn take_frames(lab: &Rc<Lab>, batch: Vec<Frame>) {
+    lab.judge.borrow_mut().frames(batch);
+    lab.arrivals.send_modify(|n| *n += 1);
+    script::set_faults_due_to_packets(lab);
+}
+
+async fn fetch_keys(lab: &Lab) {
+    for gateway in lab.gateways.values() {
+        // A gateway that is busy initiating is asked at the next tick.
+        if let Ok(mut g) = gateway.try_lock() {
+            let keys = g.keys().await;
+            if lab.judge.borrow_mut().add_keys(keys.clone()) {
+                lab.ledger.emit(What::Keys(keys));
+            }
+        }
+    }
+}
+
+async fn conclude(
+    job: &Job,
+    lab: &Rc<Lab>,
+    recorder: Recorder,
+    mut frames: mpsc::UnboundedReceiver<Vec<Frame>>,
+    report: &mut SideReport,
+) -> std::io::Result<()> {
+    lab.ledger.emit(What::Phase { name: "judging".into() });
+    let stats = recorder.finish().map_err(std::io::Error::other)?;
+    while let Ok(batch) = frames.try_recv() {
+        lab.judge.borrow_mut().frames(batch);
+    }
+    fetch_keys(lab).await;
+    for (name, gateway) in &lab.gateways {
+        if let Ok(mut g) = gateway.try_lock() {
+            evidence::write_description(&lab.dir, name, &g.describe().await)?;
+        }
+    }
+    lab.faults.borrow_mut().prove(lab, true);
+    let now = Timestamp::now();
+    let mut judge = lab.judge.borrow_mut();
+    report.lost = stats.dropped();
+    report.expects = judge.finish(&lab.ledger.events(), now, report.lost);
+    report.packets = judge.capture().records.len() as u64;
+    report.faults = lab.faults.borrow().report(&lab.ledger);
+    report.health = lab.health.borrow_mut().take();
+    evidence::write_all(job, &judge, &report.expects, &stats)
+}

@@ -1,0 +1,65 @@
+//! The event stream of a side, as its cell writes it: kept in memory for the symptoms, appended to `events.jsonl`, sent to the parent.
+
+use std::cell::{Ref, RefCell};
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::artefacts;
+use super::outcome::SideReport;
+use crate::event::{Event, What};
+use crate::time::Timestamp;
+use crate::world::cell::EventSink;
+
+/// What a cell tells its parent.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Message {
+    /// Something happened.
+    Event(Event),
+    /// The side's report: the last message.
+    Report(Box<SideReport>),
+}
+
+/// Events so far.
+pub struct Ledger {
+    events: RefCell<Vec<Event>>,
+    file: RefCell<Option<File>>,
+    sink: EventSink,
+}
+
+impl Ledger {
+    /// Writes below `dir`, which must exist.
+    pub fn new(dir: &Path, sink: EventSink) -> std::io::Result<Ledger> {
+        let file = File::create(dir.join(artefacts::EVENTS))?;
+        Ok(Ledger { events: RefCell::new(Vec::new()), file: RefCell::new(Some(file)), sink })
+    }
+
+    /// Something happened now.
+    pub fn emit(&self, what: What) {
+        let event = Event { time: Timestamp::now(), what };
+        self.sink.emit(&Message::Event(event.clone()));
+        let mut file = self.file.borrow_mut();
+        if let Some(f) = file.as_mut() {
+            let written = serde_json::to_writer(&mut *f, &event).map_err(std::io::Error::from).and_then(|()| f.write_all(b"\n"));
+            if let Err(e) = written {
+                // A full disk must not change a verdict; the parent still has the stream.
+                eprintln!("cannot write {}: {e}", artefacts::EVENTS);
+                *file = None;
+            }
+        }
+        self.events.borrow_mut().push(event);
+    }
+
+    /// All events.
+    pub fn events(&self) -> Ref<'_, Vec<Event>> {
+        self.events.borrow()
+    }
+
+    /// The last message.
+    pub fn report(&self, report: SideReport) {
+        self.sink.emit(&Message::Report(Box::new(report)));
+    }
+}

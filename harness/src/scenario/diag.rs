@@ -1,0 +1,226 @@
+//! Mistakes in scenario and layout files: where, what, and what to write instead.
+
+use std::fmt;
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use serde::Serialize;
+
+use super::Source;
+
+/// One mistake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Kind of mistake, kebab-case: `unknown-key`, `wrong-type` …
+    pub code: &'static str,
+    /// The file it is in.
+    pub source: Source,
+    /// Offending octets of the file's text.
+    pub span: Range<usize>,
+    /// What is wrong, one line.
+    pub message: String,
+    /// Short remark at the underlined text.
+    pub label: String,
+    /// What to do: accepted forms, nearest valid word.
+    pub help: Vec<String>,
+}
+
+impl Diagnostic {
+    /// Line, from 1.
+    pub fn line(&self) -> u32 {
+        line_of(&self.source.text, self.span.start)
+    }
+
+    /// Column in characters, from 1.
+    pub fn column(&self) -> u32 {
+        let start = floor(&self.source.text, self.span.start);
+        let before = &self.source.text[..start];
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        u32::try_from(before[line_start..].chars().count()).unwrap_or(u32::MAX - 1) + 1
+    }
+
+    /// The offending text.
+    pub fn text(&self) -> &str {
+        let text = &self.source.text;
+        let start = floor(text, self.span.start);
+        &text[start..floor(text, self.span.end).max(start)]
+    }
+
+    fn render(&self, renderer: &Renderer) -> String {
+        let text = &self.source.text;
+        let start = floor(text, self.span.start);
+        // A range that ends at a line's end must not take in the next line.
+        let end = floor(text, self.span.end).max(start);
+        let mut annotation = AnnotationKind::Primary.span(start..end);
+        if !self.label.is_empty() {
+            annotation = annotation.label(self.label.as_str());
+        }
+        let help: Vec<String> = self.help.iter().map(|help| wrapped(help)).collect();
+        let group = Level::ERROR
+            .primary_title(self.message.as_str())
+            .id(self.code)
+            .element(Snippet::source(text.as_str()).path(self.source.name.as_str()).annotation(annotation))
+            .elements(help.iter().map(|help| Level::HELP.message(help.as_str())));
+        renderer.render(&[group])
+    }
+}
+
+/// Broken into lines that fit a terminal; the renderer indents them.
+fn wrapped(text: &str) -> String {
+    const WIDTH: usize = 84;
+    let mut out = String::new();
+    let mut column = 0;
+    for word in text.split(' ') {
+        let width = word.chars().count();
+        if column > 0 && column + 1 + width > WIDTH {
+            out.push('\n');
+            column = 0;
+        } else if column > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += width;
+    }
+    out
+}
+
+/// The 1-based line of an offset.
+pub fn line_of(text: &str, offset: usize) -> u32 {
+    let end = offset.min(text.len());
+    u32::try_from(text.as_bytes()[..end].iter().filter(|b| **b == b'\n').count()).unwrap_or(u32::MAX - 1) + 1
+}
+
+/// The nearest character boundary at or before `at`.
+fn floor(text: &str, at: usize) -> usize {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+/// All mistakes of a load, in file order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Diagnostics {
+    /// The mistakes.
+    pub list: Vec<Diagnostic>,
+}
+
+impl Diagnostics {
+    /// For people; coloured on request.
+    pub fn render(&self, color: bool) -> String {
+        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+        let mut out = String::new();
+        for diagnostic in &self.list {
+            out.push_str(&diagnostic.render(&renderer));
+            out.push_str("\n\n");
+        }
+        let mut files: Vec<&str> = self.list.iter().map(|d| d.source.name.as_str()).collect();
+        files.sort_unstable();
+        files.dedup();
+        let mistakes = if self.list.len() == 1 { "1 mistake".to_owned() } else { format!("{} mistakes", self.list.len()) };
+        out.push_str(&format!("{mistakes} in {}\n", files.join(", ")));
+        out
+    }
+
+    /// For machines.
+    pub fn machine(&self) -> Vec<MachineDiagnostic> {
+        self.list
+            .iter()
+            .map(|d| MachineDiagnostic {
+                code: d.code,
+                file: d.source.name.clone(),
+                line: d.line(),
+                column: d.column(),
+                text: d.text().to_owned(),
+                message: d.message.clone(),
+                label: d.label.clone(),
+                help: d.help.clone(),
+            })
+            .collect()
+    }
+}
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl std::error::Error for Diagnostics {}
+
+/// A mistake as data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MachineDiagnostic {
+    /// Kind of mistake.
+    pub code: &'static str,
+    /// File.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column in characters, from 1.
+    pub column: u32,
+    /// The offending text.
+    pub text: String,
+    /// What is wrong.
+    pub message: String,
+    /// Remark at the text.
+    pub label: String,
+    /// What to do.
+    pub help: Vec<String>,
+}
+
+/// The nearest of the valid words, if any is near.
+pub fn nearest<'a>(word: &str, valid: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = (word.chars().count().max(3)) / 3;
+    valid
+        .into_iter()
+        .map(|v| (strsim::damerau_levenshtein(&word.to_lowercase(), &v.to_lowercase()), v))
+        .filter(|(distance, v)| {
+            *distance <= limit.max(1) || (word.len() >= 4 && (v.starts_with(word) || word.starts_with(*v) && v.len() >= 4))
+        })
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, v)| v)
+}
+
+/// "`a`, `b` or `c`"; long lists are cut.
+pub fn listed<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    const MOST: usize = 30;
+    let all: Vec<&str> = words.into_iter().collect();
+    let shown: Vec<String> = all.iter().take(MOST).map(|w| format!("`{w}`")).collect();
+    match shown.split_last() {
+        None => "none".to_owned(),
+        Some((last, [])) => last.clone(),
+        Some(_) if all.len() > MOST => format!("{} and {} more", shown.join(", "), all.len() - MOST),
+        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearest_words_are_near() {
+        assert_eq!(nearest("rigth", ["left", "right"]), Some("right"));
+        assert_eq!(nearest("hnts", ["hints", "ticket"]), Some("hints"));
+        assert_eq!(nearest("zebra", ["hints", "ticket"]), None);
+    }
+
+    #[test]
+    fn columns_count_characters() {
+        let source = Source::new("a/x.toml", "a = 1\nü = é\n");
+        let d = Diagnostic { code: "x", source, span: 11..13, message: "m".into(), label: String::new(), help: vec![] };
+        assert_eq!((d.line(), d.column(), d.text()), (2, 5, "é"));
+    }
+
+    #[test]
+    fn any_range_renders() {
+        for span in [0..0, 0..99, 7..7, 6..8, 98..99] {
+            let source = Source::new("a/x.toml", "a = 1\nü = é\n");
+            let d = Diagnostic { code: "x", source, span, message: "m".into(), label: String::new(), help: vec![] };
+            assert!(Diagnostics { list: vec![d] }.render(false).contains("a/x.toml"));
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Gateways' complete settings, from the network and what the scenario says about them.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use peer::{ChildAction, Connection, EspMode, GatewayConfig, IkeMode, Retransmit};
+
+use super::gateway::PARAMS;
+use super::layout::Layout;
+use super::model::{GatewayPlan, Network, Node, Role};
+use super::walk::default_value;
+use crate::schema::{Args, Value};
+
+/// Pre-shared key of every pair that has none of its own.
+pub const COMMON_PSK: &str = "faultlab-common-key";
+
+/// NAT keepalive interval when nothing is said (RFC 3948 §4 recommends it).
+const NAT_KEEPALIVE: Duration = Duration::from_secs(20);
+
+/// Who talks to whom.
+pub(super) type Peers = BTreeMap<String, Vec<String>>;
+
+/// Each gateway's peers, in drawing order. A gateway without any is an error for the caller to report.
+pub(super) fn peers(layout: &Layout, settings: &BTreeMap<String, Args>) -> Peers {
+    let names: Vec<&String> = layout.network.nodes.iter().filter(|n| n.role == Role::Gateway).map(|n| &n.name).collect();
+    let chosen = |name: &String| {
+        let said = settings.get(name).and_then(|s| s.text("peer")).map(str::to_owned);
+        said.or_else(|| match (names.as_slice(), &layout.hub) {
+            ([a, b], _) => Some((if *a == name { b } else { a }).to_string()),
+            (_, Some(hub)) if hub != name => Some(hub.clone()),
+            _ => None,
+        })
+    };
+    let pairs: Vec<(&String, String)> = names.iter().filter_map(|n| Some((*n, chosen(n)?))).filter(|(a, b)| *a != b).collect();
+    let linked = |a: &String, b: &String| pairs.iter().any(|(x, y)| (*x == a && y == b) || (*x == b && y == a));
+    names.iter().map(|a| ((*a).clone(), names.iter().filter(|b| linked(a, b)).map(|b| (*b).clone()).collect())).collect()
+}
+
+/// The plan of one gateway. `own` may carry a configuration fault; the peers' settings are the honest ones.
+pub(super) fn plan(
+    network: &Network,
+    node: &Node,
+    v6: bool,
+    own: &Args,
+    peers: &Peers,
+    honest: &BTreeMap<String, Args>,
+) -> Option<GatewayPlan> {
+    let get = |key: &str| own.get(key).cloned().or_else(|| default_value(PARAMS.iter().find(|p| p.name == key)?));
+    let resolved = Args(PARAMS.iter().filter_map(|p| Some((p.name.to_owned(), get(p.name)?))).collect());
+    let local = outside_address(node, v6)?;
+    let mut connections = Vec::new();
+    for peer in peers.get(&node.name).into_iter().flatten() {
+        let peer_node = network.node(peer)?;
+        let peer_addr = outside_address(peer_node, v6)?;
+        let peer_settings = honest.get(peer).cloned().unwrap_or_default();
+        let remote = (!behind_nat(network, peer_node, v6)).then_some(peer_addr);
+        connections.push(connection(node, peer_node, (local, peer_addr), remote, &resolved, &peer_settings));
+    }
+    let keepalive = resolved.duration("nat-keepalive").unwrap_or(NAT_KEEPALIVE);
+    let tries = resolved.int("retransmit-tries").and_then(|n| u32::try_from(n).ok());
+    let standard = Retransmit::default();
+    Some(GatewayPlan {
+        implementation: resolved.text("implementation").map(str::to_owned),
+        config: GatewayConfig {
+            name: node.name.clone(),
+            retransmit: Retransmit {
+                timeout: resolved.duration("retransmit-timeout").unwrap_or(standard.timeout),
+                base: resolved.float("retransmit-base").unwrap_or(standard.base),
+                tries: tries.unwrap_or(standard.tries),
+            },
+            nat_keepalive: (!keepalive.is_zero()).then_some(keepalive),
+            connections,
+        },
+    })
+}
+
+/// What a gateway would be if the scenario said nothing about it: same network, same peers.
+pub(crate) fn unset(network: &Network, config: &GatewayConfig) -> Option<GatewayPlan> {
+    let v6 = config.connections.first().is_some_and(|c| c.local.is_ipv6());
+    let peers = Peers::from([(config.name.clone(), config.connections.iter().map(|c| c.peer.clone()).collect())]);
+    plan(network, network.node(&config.name)?, v6, &Args::default(), &peers, &BTreeMap::new())
+}
+
+fn connection(
+    node: &Node,
+    peer: &Node,
+    (local, peer_addr): (IpAddr, IpAddr),
+    remote: Option<IpAddr>,
+    own: &Args,
+    peers: &Args,
+) -> Connection {
+    let mode = if own.text("mode") == Some("transport") { EspMode::Transport } else { EspMode::Tunnel };
+    let texts = |key: &str| own.texts(key).into_iter().map(str::to_owned).collect();
+    let action = |key: &str| match own.text(key) {
+        Some("trap") => ChildAction::Trap,
+        Some("start") => ChildAction::Start,
+        _ => ChildAction::None,
+    };
+    let default_id = |settings: &Args, name: &str| settings.text("id").map_or_else(|| format!("{name}.example"), str::to_owned);
+    let selectors = |key: &str, of: &Node, addr: IpAddr| match own.get(key) {
+        Some(Value::List(_)) => own.texts(key).into_iter().filter_map(|p| p.parse().ok()).collect(),
+        // Transport mode protects what the two gateways say to each other.
+        _ if mode == EspMode::Transport => vec![IpNet::from(addr)],
+        _ => of.protects.iter().copied().filter(|p| p.addr().is_ipv6() == local.is_ipv6()).collect(),
+    };
+    Connection {
+        name: format!("{}-{}", node.name, peer.name),
+        peer: peer.name.clone(),
+        ike: match own.text("ike") {
+            Some("v1-main") => IkeMode::V1Main,
+            Some("v1-aggressive") => IkeMode::V1Aggressive,
+            _ => IkeMode::V2,
+        },
+        local,
+        remote,
+        local_id: default_id(own, &node.name),
+        remote_id: own.text("peer-id").map_or_else(|| default_id(peers, &peer.name), str::to_owned),
+        psk: own.text("psk").unwrap_or(COMMON_PSK).to_owned(),
+        ike_proposals: texts("ike-proposals"),
+        esp_proposals: texts("esp-proposals"),
+        mode,
+        local_ts: selectors("local-ts", node, local),
+        remote_ts: selectors("remote-ts", peer, peer_addr),
+        ike_rekey: own.duration("ike-rekey"),
+        child_rekey: own.duration("child-rekey"),
+        child_life: own.duration("child-life"),
+        inactivity: own.duration("inactivity").filter(|d| !d.is_zero()),
+        dpd_delay: own.duration("dpd-delay").filter(|d| !d.is_zero()),
+        dpd_action: action("dpd-action"),
+        start_action: action("start-action"),
+        close_action: action("close-action"),
+        mobike: own.flag("mobike"),
+        force_encap: own.flag("force-encap"),
+        keying_tries: own.int("keying-tries").and_then(|n| u32::try_from(n).ok()).unwrap_or(1),
+    }
+}
+
+/// A gateway's public address in one family.
+pub(super) fn outside_address(node: &Node, v6: bool) -> Option<IpAddr> {
+    node.ifaces.iter().filter(|i| i.outside).flat_map(|i| &i.addrs).map(|a| a.addr()).find(|a| a.is_ipv6() == v6)
+}
+
+/// Does the way out of a node, along default routes, enter a translating router from inside?
+fn behind_nat(network: &Network, node: &Node, v6: bool) -> bool {
+    let mut at = node;
+    // At most once through every node: default routes may lead in a circle.
+    for _ in 0..network.nodes.len() {
+        let Some(hop) = at.routes.iter().find(|r| r.to.prefix_len() == 0 && r.via.is_ipv6() == v6).map(|r| r.via) else { return false };
+        let Some(next) = network.owner(hop).and_then(|name| network.node(name)) else { return false };
+        let entered = next.ifaces.iter().find(|i| i.addrs.iter().any(|a| a.addr() == hop));
+        if let (Some(nat), Some(iface)) = (&next.nat, entered)
+            && nat.outside != iface.name
+        {
+            return true;
+        }
+        at = next;
+    }
+    false
+}

@@ -1,0 +1,254 @@
+//! A cell as its parent sees it.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use serde::Serialize;
+use tokio::sync::{mpsc as channel, watch};
+
+use super::super::namespaces::Refusal;
+use super::{Greeting, OUTER};
+
+/// Lines of a cell's standard error that are kept.
+const TAIL: usize = 60;
+
+/// Why a cell cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CellError {
+    /// The machine lacks privilege or a kernel feature.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// It ended before it was ready.
+    #[error("the cell ended before it was ready: {0}")]
+    Died(CellExit),
+    /// It said something that is no JSON: a bug.
+    #[error("the cell said something that is no event: `{0}`")]
+    Garbage(String),
+    /// The job cannot be written as JSON.
+    #[error("the cell's job cannot be written as JSON: {0}")]
+    Job(#[from] serde_json::Error),
+    /// Input or output failed.
+    #[error("{doing}: {source}")]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// The cause.
+        source: std::io::Error,
+    },
+}
+
+/// How a cell ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CellExit {
+    /// Exit status of its first process; 128 + signal when a signal ended it; `None`: killed together with its keeper.
+    pub code: Option<i32>,
+    /// Last lines of its standard error.
+    pub stderr: String,
+}
+
+impl std::fmt::Display for CellExit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.code {
+            Some(code @ 129..=192) => write!(f, "ended by signal {}", code - 128)?,
+            Some(101) => write!(f, "panicked")?,
+            Some(code) => write!(f, "exit status {code}")?,
+            None => write!(f, "killed")?,
+        }
+        if self.stderr.is_empty() { Ok(()) } else { write!(f, "; its last words:\n{}", self.stderr.trim_end()) }
+    }
+}
+
+type Tail = Arc<Mutex<VecDeque<String>>>;
+
+/// A running cell. Dropping it kills everything inside.
+#[derive(Debug)]
+pub struct CellHandle {
+    first_pid: u32,
+    first: OwnedFd,
+    _lifeline: ChildStdin,
+    events: channel::UnboundedReceiver<String>,
+    exit: watch::Receiver<Option<CellExit>>,
+}
+
+impl CellHandle {
+    /// Starts a cell and hands it its job. Blocks for the few milliseconds until the cell has its namespaces, so that a
+    /// machine that cannot is known at once.
+    pub fn spawn(job: &impl Serialize) -> Result<CellHandle, CellError> {
+        let mut job = serde_json::to_vec(job)?;
+        job.push(b'\n');
+        let mut child = spawn_outer().map_err(|source| CellError::Io { doing: "starting a cell", source })?;
+        let (Some(mut stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
+            return Err(CellError::Io { doing: "starting a cell", source: std::io::Error::other("no pipes") });
+        };
+        let tail = Tail::default();
+        let reader = keep_tail(stderr, Arc::clone(&tail))?;
+        let mut stdout = BufReader::new(stdout);
+        let greeted = greet(&mut stdout);
+        let (tell, exit) = watch::channel(None);
+        let first_pid = match greeted {
+            Ok(Some(pid)) => pid,
+            Ok(None) => {
+                drop(stdin);
+                return Err(CellError::Died(reap(child, reader, &tail)));
+            }
+            Err(error) => {
+                drop(stdin);
+                reap(child, reader, &tail);
+                return Err(error);
+            }
+        };
+        let first = i32::try_from(first_pid).ok().and_then(Pid::from_raw).ok_or(rustix::io::Errno::SRCH);
+        let opened = first.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()));
+        let first = match opened {
+            Ok(first) => first,
+            Err(_) => {
+                drop(stdin);
+                return Err(CellError::Died(reap(child, reader, &tail)));
+            }
+        };
+        thread("cell-wait", move || {
+            let exit = reap(child, reader, &tail);
+            let _ = tell.send(Some(exit));
+        })?;
+        let (send, events) = channel::unbounded_channel();
+        thread("cell-events", move || forward(stdout, &send))?;
+        // A cell that died meanwhile is told by `next` and `wait`.
+        let _ = stdin.write_all(&job).and_then(|()| stdin.flush());
+        Ok(CellHandle { first_pid, first, _lifeline: stdin, events, exit })
+    }
+
+    /// Can cells be made here at all?
+    pub fn try_out() -> Result<(), CellError> {
+        CellHandle::spawn(&()).map(drop)
+    }
+
+    /// The next event; `None` when the cell has closed its stream.
+    pub async fn next(&mut self) -> Option<Result<serde_json::Value, CellError>> {
+        let line = self.events.recv().await?;
+        Some(serde_json::from_str(&line).map_err(|_| CellError::Garbage(line)))
+    }
+
+    /// Waits until everything inside is gone.
+    pub async fn wait(&mut self) -> CellExit {
+        match self.exit.wait_for(Option::is_some).await {
+            Ok(exit) => exit.clone().unwrap_or_default(),
+            Err(_) => CellExit::default(),
+        }
+    }
+
+    /// Kills the cell's first process, and with it everything inside.
+    pub fn kill(&self) {
+        let _ = pidfd_send_signal(&self.first, Signal::KILL);
+    }
+
+    /// Process id of the cell's first process, as seen from here.
+    pub fn first_pid(&self) -> u32 {
+        self.first_pid
+    }
+}
+
+impl Drop for CellHandle {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// PDEATHSIG looks at the thread that spawned, not at the process: one thread spawns all cells and never ends.
+fn spawn_outer() -> std::io::Result<Child> {
+    type Reply = mpsc::Sender<std::io::Result<Child>>;
+    static SPAWNER: OnceLock<Mutex<mpsc::Sender<Reply>>> = OnceLock::new();
+    let spawner = SPAWNER.get_or_init(|| {
+        let (requests, inbox) = mpsc::channel::<Reply>();
+        let _detached = std::thread::Builder::new().name("cell-spawner".into()).spawn(move || {
+            for reply in inbox {
+                let _ = reply.send(command().spawn());
+            }
+        });
+        Mutex::new(requests)
+    });
+    let (reply, answer) = mpsc::channel();
+    let lost = || std::io::Error::other("the thread that starts cells is gone");
+    spawner.lock().unwrap_or_else(PoisonError::into_inner).send(reply).map_err(|_| lost())?;
+    answer.recv().map_err(|_| lost())?
+}
+
+fn command() -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg(OUTER).arg(std::process::id().to_string());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // Ctrl-C is for us alone: we decide what happens to the cells.
+    command.process_group(0);
+    command
+}
+
+fn greet(stdout: &mut BufReader<ChildStdout>) -> Result<Option<u32>, CellError> {
+    let mut pid = None;
+    let mut line = String::new();
+    loop {
+        line.clear();
+        match stdout.read_line(&mut line) {
+            Ok(0) => return Ok(None),
+            Ok(_) => {}
+            Err(source) => return Err(CellError::Io { doing: "reading from a new cell", source }),
+        }
+        match serde_json::from_str(&line) {
+            Ok(Greeting::Pid(p)) => pid = Some(p),
+            // The two processes write independently: either line may come first.
+            Ok(Greeting::Ready) if pid.is_some() => return Ok(pid),
+            Ok(Greeting::Ready) => return await_pid(stdout),
+            Ok(Greeting::Refused(refusal)) => return Err(refusal.into()),
+            Err(_) => return Err(CellError::Garbage(line)),
+        }
+    }
+}
+
+fn await_pid(stdout: &mut BufReader<ChildStdout>) -> Result<Option<u32>, CellError> {
+    let mut line = String::new();
+    stdout.read_line(&mut line).map_err(|source| CellError::Io { doing: "reading from a new cell", source })?;
+    match serde_json::from_str(&line) {
+        Ok(Greeting::Pid(pid)) => Ok(Some(pid)),
+        _ if line.is_empty() => Ok(None),
+        _ => Err(CellError::Garbage(line)),
+    }
+}
+
+fn forward(stdout: BufReader<ChildStdout>, send: &channel::UnboundedSender<String>) {
+    for line in stdout.split(b'\n').map_while(Result::ok) {
+        if send.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
+            return;
+        }
+    }
+}
+
+fn keep_tail(stderr: ChildStderr, tail: Tail) -> Result<std::thread::JoinHandle<()>, CellError> {
+    thread("cell-stderr", move || {
+        for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
+            let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
+            if tail.len() == TAIL {
+                tail.pop_front();
+            }
+            tail.push_back(String::from_utf8_lossy(&line).into_owned());
+        }
+    })
+}
+
+fn reap(mut child: Child, stderr: std::thread::JoinHandle<()>, tail: &Tail) -> CellExit {
+    let status = child.wait().ok();
+    let _ = stderr.join();
+    let lines = tail.lock().unwrap_or_else(PoisonError::into_inner);
+    let stderr = lines.iter().flat_map(|l| [l.as_str(), "\n"]).collect();
+    let code = status.and_then(|s| s.code().or_else(|| s.signal().map(|n| 128 + n)));
+    CellExit { code, stderr }
+}
+
+fn thread<T: Send + 'static>(name: &str, body: impl FnOnce() -> T + Send + 'static) -> Result<std::thread::JoinHandle<T>, CellError> {
+    std::thread::Builder::new()
+        .name(name.into())
+        .spawn(body)
+        .map_err(|source| CellError::Io { doing: "starting a thread for a cell", source })
+}

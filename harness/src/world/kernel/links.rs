@@ -1,0 +1,154 @@
+//! Links and addresses over rtnetlink. Interface indexes are chosen by us, so nothing needs to be looked up.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, RawFd};
+use std::time::{Duration, Instant};
+
+use ipnet::IpNet;
+use netlink_sys::protocols::NETLINK_ROUTE;
+use rtnetlink::packet_core::Parseable;
+use rtnetlink::packet_route::AddressFamily;
+use rtnetlink::packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage, AddressScope};
+use rtnetlink::packet_route::link::{InfoData, InfoVeth, LinkAttribute, LinkMessage, State};
+use rtnetlink::{LinkUnspec, LinkVeth};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::netlink::{self, Netlink, Request};
+
+const NEWLINK: u16 = 16;
+const GETLINK: u16 = 18;
+const SETLINK: u16 = 19;
+const NEWADDR: u16 = 20;
+/// RTNLGRP_LINK as a bit.
+const LINK_GROUP: u32 = 1;
+/// The loopback interface's index.
+pub const LOOPBACK: u32 = 1;
+
+/// A rtnetlink socket of the calling thread's namespace.
+pub fn open() -> io::Result<Netlink> {
+    Netlink::open(NETLINK_ROUTE, 0)
+}
+
+/// One end of a veth pair.
+#[derive(Debug, Clone)]
+pub struct End {
+    /// Interface name.
+    pub name: String,
+    /// Interface index to use.
+    pub index: u32,
+    /// Hardware address.
+    pub mac: [u8; 6],
+}
+
+/// Creates a veth pair: `a` here, `b` directly in the namespace `other` (moving an interface would cost 34 ms).
+pub fn add_veth(a: &End, b: &End, other: RawFd, mtu: u32) -> Request {
+    let peer = LinkUnspec::new_with_name(&b.name).index(b.index).mtu(mtu).address(b.mac.to_vec()).setns_by_fd(other).build();
+    let message = LinkVeth::new(&a.name, &b.name)
+        .index(a.index)
+        .mtu(mtu)
+        .address(a.mac.to_vec())
+        .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
+        .build();
+    Request::of(NEWLINK, netlink::CREATE | netlink::EXCL, &message)
+}
+
+/// Sets an interface up or down.
+pub fn set_up(index: u32, up: bool) -> Request {
+    let builder = LinkUnspec::new_with_index(index);
+    Request::of(SETLINK, 0, &if up { builder.up() } else { builder.down() }.build())
+}
+
+/// Sets an interface's MTU.
+pub fn set_mtu(index: u32, mtu: u32) -> Request {
+    Request::of(SETLINK, 0, &LinkUnspec::new_with_index(index).mtu(mtu).build())
+}
+
+/// Adds an address; IPv6 without duplicate address detection, so that it can be used at once.
+pub fn add_address(index: u32, address: IpNet) -> Request {
+    let mut message = AddressMessage::default();
+    message.header.index = index;
+    message.header.prefix_len = address.prefix_len();
+    message.header.scope = AddressScope::Universe;
+    match address {
+        IpNet::V4(net) => {
+            message.header.family = AddressFamily::Inet;
+            message.attributes.push(AddressAttribute::Local(net.addr().into()));
+            message.attributes.push(AddressAttribute::Broadcast(net.broadcast()));
+        }
+        IpNet::V6(_) => {
+            message.header.family = AddressFamily::Inet6;
+            message.header.flags = AddressHeaderFlags::Nodad;
+        }
+    }
+    message.attributes.push(AddressAttribute::Address(address.addr()));
+    Request::of(NEWADDR, netlink::CREATE | netlink::EXCL, &message)
+}
+
+/// What the kernel says about an interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkState {
+    /// Interface name.
+    pub name: String,
+    /// RFC 2863 operational state.
+    pub state: State,
+    /// MTU.
+    pub mtu: u32,
+}
+
+impl LinkState {
+    /// Can it carry packets?
+    pub fn is_up(&self) -> bool {
+        self.state == State::Up
+    }
+}
+
+/// All interfaces by index.
+pub fn list(netlink: &mut Netlink) -> io::Result<BTreeMap<u32, LinkState>> {
+    let answers = netlink.ask(Request::of(GETLINK, netlink::DUMP, &LinkMessage::default()))?;
+    let mut links = BTreeMap::new();
+    for (_, body) in answers.iter().filter(|(kind, _)| *kind == NEWLINK) {
+        let message = LinkMessage::parse(body.as_slice()).map_err(|e| io::Error::other(format!("a link message: {e}")))?;
+        let mut link = LinkState { name: String::new(), state: State::Unknown, mtu: 0 };
+        for attribute in &message.attributes {
+            match attribute {
+                LinkAttribute::IfName(name) => link.name.clone_from(name),
+                LinkAttribute::OperState(state) => link.state = *state,
+                LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+                _ => {}
+            }
+        }
+        links.insert(message.header.index, link);
+    }
+    Ok(links)
+}
+
+/// Waits until all interfaces of the calling thread's namespace but the loopback are operationally up. Before that, the
+/// first packet would get lost and its ARP request be repeated only a second later.
+pub fn wait_up(limit: Duration) -> io::Result<()> {
+    let deadline = Instant::now() + limit;
+    let mut asking = open()?;
+    if pending(&list(&mut asking)?).is_none() {
+        return Ok(());
+    }
+    let mut listening = Netlink::open(NETLINK_ROUTE, LINK_GROUP)?;
+    // Only what was listened for before the look counts: no change can fall in between.
+    while let Some(what) = pending(&list(&mut asking)?) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("waited {} ms for {what}", limit.as_millis())));
+        }
+        let mut fds = [PollFd::from_borrowed_fd(listening.as_fd(), PollFlags::IN)];
+        let timeout = Timespec { tv_sec: 0, tv_nsec: i64::try_from(left.as_nanos()).unwrap_or(i64::MAX).min(999_999_999) };
+        match poll(&mut fds, Some(&timeout)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => listening.drain()?,
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(())
+}
+
+fn pending(links: &BTreeMap<u32, LinkState>) -> Option<String> {
+    let link = links.iter().find(|(index, link)| **index != LOOPBACK && !link.is_up());
+    link.map(|(_, link)| format!("{} to be operationally up; it is {:?}", link.name, link.state))
+}

@@ -1,0 +1,8 @@
+//! Talking to the kernel: netlink in its dialects, sysctl.
+
+pub mod conntrack;
+pub mod links;
+pub mod netlink;
+pub mod nft;
+pub mod routes;
+pub mod sysctl;

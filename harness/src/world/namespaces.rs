@@ -1,0 +1,180 @@
+//! The one file that creates and enters namespaces.
+//!
+//! `setns` concerns a thread, so a node's namespace is entered only around a closure ([`NetNs::run`]) and left again even
+//! when the closure panics; nothing may `await` in between.
+
+use std::any::Any;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, setns, unshare};
+use nix::unistd::{getegid, geteuid};
+use serde::{Deserialize, Serialize};
+
+/// The machine refused something that a cell needs.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[error("the machine refused to {tried}: {errno}; {hint}")]
+pub struct Refusal {
+    /// What was tried.
+    pub tried: String,
+    /// The kernel's answer in words.
+    pub errno: String,
+    /// What to do.
+    pub hint: String,
+}
+
+impl Refusal {
+    /// From its parts.
+    pub fn new(tried: impl Into<String>, errno: impl ToString, hint: impl Into<String>) -> Refusal {
+        Refusal { tried: tried.into(), errno: errno.to_string(), hint: hint.into() }
+    }
+}
+
+const PRIVILEGE: &str = "run as root, or allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1, \
+                         user.max_user_namespaces above 0, and on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0)";
+
+/// Moves this (single-threaded) process into namespaces of its own; its children start a new process-id namespace.
+pub fn isolate() -> Result<(), Refusal> {
+    let flags =
+        CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS;
+    let (uid, gid) = (geteuid(), getegid());
+    let plain = if uid.is_root() { unshare(flags) } else { Err(Errno::EPERM) };
+    match plain {
+        Ok(()) => {}
+        // Not privileged (or root of a container that is not): be root of a user namespace.
+        Err(Errno::EPERM) => {
+            unshare(flags | CloneFlags::CLONE_NEWUSER).map_err(|e| Refusal::new("create user and network namespaces", e, PRIVILEGE))?;
+            let map = |file: &str, text: String| {
+                std::fs::write(file, text).map_err(|e| Refusal::new(format!("write {file} of a user namespace"), e, PRIVILEGE))
+            };
+            map("/proc/self/setgroups", "deny".to_owned())?;
+            map("/proc/self/uid_map", format!("0 {uid} 1"))?;
+            map("/proc/self/gid_map", format!("0 {gid} 1"))?;
+        }
+        Err(e) => return Err(Refusal::new("create network, process and mount namespaces", e, PRIVILEGE)),
+    }
+    private_mounts().map_err(|e| Refusal::new("make mounts private", e, PRIVILEGE))
+}
+
+fn private_mounts() -> nix::Result<()> {
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
+}
+
+/// Gives the first process of a cell its own `/proc` and `/run`.
+pub fn own_mounts() -> Result<(), Refusal> {
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    mount(Some("proc"), "/proc", Some("proc"), flags | MsFlags::MS_NOEXEC, None::<&str>).map_err(|e| {
+        Refusal::new("mount /proc in a new process-id namespace", e, "in a container, run it with an unmasked /proc (or privileged)")
+    })?;
+    mount(Some("tmpfs"), "/run", Some("tmpfs"), flags, Some("mode=0755"))
+        .map_err(|e| Refusal::new("mount a tmpfs on /run", e, "the mount namespace must allow tmpfs"))
+}
+
+/// Gives this (single-threaded) process private mounts, with each `(source, target)` bound over its target. A missing
+/// target below `/run`, which is a tmpfs of the cell, is created.
+pub fn bind_privately(binds: &[(String, String)]) -> Result<(), Refusal> {
+    unshare(CloneFlags::CLONE_NEWNS).map_err(|e| Refusal::new("create a mount namespace", e, PRIVILEGE))?;
+    private_mounts().map_err(|e| Refusal::new("make mounts private", e, PRIVILEGE))?;
+    for (source, target) in binds {
+        if !Path::new(target).exists() && Path::new(target).starts_with("/run") {
+            std::fs::create_dir_all(target).map_err(|e| Refusal::new(format!("create {target}"), e, "choose another target"))?;
+        }
+        mount(Some(source.as_str()), target.as_str(), None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>)
+            .map_err(|e| Refusal::new(format!("bind {source} over {target}"), e, "both must exist and be of the same kind"))?;
+    }
+    Ok(())
+}
+
+/// Moves this thread into the network namespace at `path` for good.
+pub fn enter_network(path: &str) -> Result<(), Refusal> {
+    let file = File::open(path).map_err(|e| Refusal::new(format!("open network namespace {path}"), e, "is the cell still there?"))?;
+    setns(&file, CloneFlags::CLONE_NEWNET).map_err(|e| Refusal::new(format!("enter network namespace {path}"), e, PRIVILEGE))
+}
+
+/// Moves this (single-threaded) process into all namespaces of a cell, and into the network namespace that the cell's
+/// first process holds open as `node`. Only children will be inside the process-id namespace.
+pub fn enter_cell_of(first_pid: u32, node: RawFd) -> Result<(), Refusal> {
+    let gone = "is the run still being kept? `faultlab shell` needs `faultlab run --keep`";
+    let open = |what: String| {
+        let path = format!("/proc/{first_pid}/{what}");
+        File::open(&path).map_err(|e| Refusal::new(format!("open {path}"), e, gone))
+    };
+    // All are opened first: after the mount namespace has changed, /proc is the cell's.
+    let (user, pid, mnt) = (open("ns/user".into())?, open("ns/pid".into())?, open("ns/mnt".into())?);
+    let net = open(format!("fd/{node}"))?;
+    let own = File::open("/proc/self/ns/user").map_err(|e| Refusal::new("open /proc/self/ns/user", e, "is /proc mounted?"))?;
+    if identity(&own) != identity(&user) {
+        setns(&user, CloneFlags::CLONE_NEWUSER).map_err(|e| Refusal::new("enter the cell's user namespace", e, PRIVILEGE))?;
+    }
+    for (file, flag, name) in [
+        (net, CloneFlags::CLONE_NEWNET, "node's network"),
+        (pid, CloneFlags::CLONE_NEWPID, "cell's process-id"),
+        (mnt, CloneFlags::CLONE_NEWNS, "cell's mount"),
+    ] {
+        setns(&file, flag).map_err(|e| Refusal::new(format!("enter the {name} namespace"), e, PRIVILEGE))?;
+    }
+    Ok(())
+}
+
+fn identity(file: &File) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    file.metadata().ok().map(|m| (m.dev(), m.ino()))
+}
+
+/// An anonymous network namespace: it exists as long as something holds it open, so nothing can be left behind.
+#[derive(Debug)]
+pub struct NetNs {
+    inner: netns_rs::NetNs,
+}
+
+impl NetNs {
+    /// Creates `count` namespaces and calls `prepare(index)` inside each, once, on a thread of its own.
+    pub fn create<T: Send>(count: usize, prepare: impl Fn(usize) -> T + Sync) -> Result<Vec<(NetNs, T)>, Refusal> {
+        let workers = std::thread::available_parallelism().map_or(1, usize::from).min(count);
+        let made = std::thread::scope(|scope| {
+            let prepare = &prepare;
+            let threads: Vec<_> = (0..workers)
+                .map(|w| {
+                    scope.spawn(move || {
+                        (w..count)
+                            .step_by(workers)
+                            .map(|i| Ok((i, (NetNs::unshare_here()?, prepare(i)))))
+                            .collect::<Result<Vec<_>, Refusal>>()
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|t| t.join().unwrap_or_else(|panic| resume_unwind(panic))).collect::<Result<Vec<_>, Refusal>>()
+        })?;
+        let mut made: Vec<_> = made.into_iter().flatten().collect();
+        made.sort_by_key(|(i, _)| *i);
+        Ok(made.into_iter().map(|(_, both)| both).collect())
+    }
+
+    /// Leaves this thread in a new namespace; only for threads that end soon.
+    fn unshare_here() -> Result<NetNs, Refusal> {
+        unshare(CloneFlags::CLONE_NEWNET).map_err(|e| Refusal::new("create a network namespace", e, PRIVILEGE))?;
+        let inner = netns_rs::get_from_path("/proc/thread-self/ns/net")
+            .map_err(|e| Refusal::new("open a new network namespace", e, "is /proc mounted, and the limit of open files high enough?"))?;
+        Ok(NetNs { inner })
+    }
+
+    /// Runs `f` in the namespace and comes back, even from a panic.
+    pub fn run<T>(&self, f: impl FnOnce() -> T) -> io::Result<T> {
+        let result: Result<Result<T, Box<dyn Any + Send>>, _> = self.inner.run(|_| catch_unwind(AssertUnwindSafe(f)));
+        match result {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(panic)) => resume_unwind(panic),
+            Err(e) => Err(io::Error::other(e.to_string())),
+        }
+    }
+
+    /// Descriptor of the namespace in this process.
+    pub fn fd(&self) -> RawFd {
+        self.inner.file().as_raw_fd()
+    }
+}

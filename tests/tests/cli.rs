@@ -1,0 +1,166 @@
+//! The command line: wrong input of every kind gives one clear message and the right exit code.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+fn faultlab(args: &[&str]) -> Output {
+    let mut path = std::env::current_exe().expect("own path");
+    path.pop();
+    if path.ends_with("deps") {
+        path.pop();
+    }
+    Command::new(path.join("faultlab")).args(args).current_dir(root()).output().expect("faultlab runs")
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Runs, checks the exit code, returns stdout and stderr together.
+fn says(args: &[&str], code: i32) -> String {
+    let out = faultlab(args);
+    let text = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    assert_eq!(out.status.code(), Some(code), "faultlab {args:?}: {text}");
+    assert!(!text.contains("panicked"), "{text}");
+    text
+}
+
+fn file(name: &str, text: &str) -> (tempfile::TempDir, String) {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let path = dir.path().join(name);
+    std::fs::write(&path, text).expect("file is written");
+    let path = path.display().to_string();
+    (dir, path)
+}
+
+#[test]
+fn help_and_version_are_not_errors() {
+    assert!(says(&["--help"], 0).contains("run"));
+    assert!(says(&["--version"], 0).starts_with("faultlab "));
+}
+
+#[test]
+fn an_unknown_command_or_option_is_wrong_input() {
+    assert!(says(&["rum"], 2).contains("run"), "the nearest word is named");
+    assert!(says(&["run", "--jobs", "many"], 2).contains("many"));
+    assert!(says(&[], 2).contains("Usage"));
+}
+
+#[test]
+fn an_unknown_scenario_is_wrong_input_and_the_nearest_one_is_named() {
+    let text = says(&["run", "psk-mismatch-v3"], 2);
+    assert!(text.contains("psk-mismatch-v2"), "{text}");
+}
+
+#[test]
+fn an_unknown_implementation_is_wrong_input() {
+    let text = says(&["run", "psk-mismatch-v2", "--pair", "racoon:strongswan"], 2);
+    assert!(text.contains("racoon") && text.contains("strongswan"), "{text}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named_with_the_reason() {
+    let text = says(&["check", "no/such/file.toml"], 2);
+    assert!(text.contains("no/such/file.toml"), "{text}");
+    let text = says(&["packets", "no/such/capture.pcap"], 2);
+    assert!(text.contains("no/such/capture.pcap"), "{text}");
+}
+
+#[test]
+fn broken_toml_is_shown_with_its_position() {
+    let (_dir, path) = file("x.toml", "[scenario\ntitle = 1\n");
+    let text = says(&["check", &path], 2);
+    assert!(text.contains("x.toml:1:"), "{text}");
+}
+
+#[test]
+fn all_mistakes_are_shown_at_once() {
+    let (_dir, path) = file(
+        "y.toml",
+        "[scenario]\ntitle = \"t\"\n[network]\nlayout = \"two-gatways\"\n[gateway.west]\nike = \"v3\"\n[[expect]]\npackets = { match = \"udp.dstprt == 500\" }\n",
+    );
+    let text = says(&["check", &path], 2);
+    for part in ["two-gateways", "v3", "udp.dstport"] {
+        assert!(text.contains(part), "no `{part}` in {text}");
+    }
+}
+
+#[test]
+fn a_filter_typo_points_into_the_string() {
+    let (_dir, path) = file("empty.pcap", "");
+    let text = says(&["packets", &path, "ip.scr == 1.2.3.4"], 2);
+    assert!(text.contains("ip.src") || text.contains("empty.pcap"), "{text}");
+}
+
+#[test]
+fn explain_knows_symptoms_faults_and_verdicts() {
+    assert!(says(&["explain", "retransmission"], 0).contains("RFC 7296"));
+    assert!(says(&["explain", "link-mtu"], 0).contains("MTU"));
+    assert!(says(&["explain", "fault-not-in-force"], 0).len() > 50);
+    assert!(says(&["explain", "retransmision"], 2).contains("retransmission"));
+}
+
+#[test]
+fn list_and_show() {
+    assert!(says(&["list"], 0).contains("ike-udp500-silent-drop"));
+    assert!(says(&["list", "--format", "json"], 0).contains("\"id\""));
+    let text = says(&["show", "ike-udp500-silent-drop"], 0);
+    for part in ["alice", "west", "mid", "east", "bob", "192.0.2.1"] {
+        assert!(text.contains(part), "no `{part}` in {text}");
+    }
+}
+
+#[test]
+fn every_scenario_checks() {
+    assert!(says(&["check"], 0).contains("no mistakes"));
+}
+
+#[test]
+fn completions_for_common_shells() {
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(says(&["completions", shell], 0).contains("faultlab"));
+    }
+}
+
+#[test]
+fn a_shell_needs_a_kept_run() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let text = says(&["shell", &dir.path().display().to_string(), "west"], 2);
+    assert!(text.contains("--keep"), "{text}");
+}
+
+/// Without privilege and without unprivileged user namespaces, `run` says so once and, with `--strict`, ends with 3.
+#[test]
+fn missing_privilege_is_said_clearly() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("missing_privilege_is_said_clearly: skipped(needs root to give privilege away)");
+        return;
+    }
+    let mut path = std::env::current_exe().expect("own path");
+    path.pop();
+    path.pop();
+    let evidence = tempfile::tempdir().expect("temporary folder");
+    // As nobody, with user namespaces forbidden in a throw-away parent namespace.
+    let script = "echo 0 > /proc/sys/user/max_user_namespaces && exec setpriv --reuid 65534 --regid 65534 --clear-groups \"$@\"";
+    let copy = evidence.path().join("faultlab");
+    std::fs::copy(path.join("faultlab"), &copy).expect("binary is copied");
+    let readable = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(evidence.path(), readable).expect("permissions are set");
+    let out = Command::new("unshare")
+        .args(["--user", "--map-users=all", "--map-groups=all", "--setuid", "0", "--setgid", "0", "sh", "-c", script, "sh"])
+        .arg(&copy)
+        .args(["run", "psk-mismatch-v2", "--strict", "--evidence"])
+        .arg(evidence.path().join("runs"))
+        .output();
+    let Ok(out) = out else {
+        eprintln!("missing_privilege_is_said_clearly: skipped(unshare is not installed)");
+        return;
+    };
+    let text = String::from_utf8_lossy(&out.stderr);
+    if text.contains("unshare:") || text.contains("Permission denied") && !text.contains("skipped") {
+        eprintln!("missing_privilege_is_said_clearly: skipped(cannot set the stage here: {})", text.trim());
+        return;
+    }
+    assert_eq!(out.status.code(), Some(3), "{text}");
+    assert!(text.contains("namespace"), "{text}");
+}

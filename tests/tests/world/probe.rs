@@ -1,0 +1,85 @@
+//! Sockets and waiting for the trials.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use faultlab::capture::ring::{Recorder, Stats};
+use faultlab::dissect::{Capture, Frame, Record};
+use faultlab::world::{NodeHandle, World};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+/// Result of a trial: what went wrong, in words.
+pub type Outcome = Result<(), String>;
+
+/// Any error in words.
+pub fn say(e: impl std::fmt::Display) -> String {
+    e.to_string()
+}
+
+/// Fails the trial unless true.
+pub fn ensure(condition: bool, what: impl FnOnce() -> String) -> Outcome {
+    if condition { Ok(()) } else { Err(what()) }
+}
+
+/// A UDP socket of a node, with a read timeout.
+pub fn udp(node: &NodeHandle, at: &str) -> Result<UdpSocket, String> {
+    let socket = node.run(|| UdpSocket::bind(at)).and_then(|r| r).map_err(|e| format!("{}: bind {at}: {e}", node.name()))?;
+    socket.set_read_timeout(Some(Duration::from_millis(300))).map_err(say)?;
+    Ok(socket)
+}
+
+/// Sends one datagram and says what arrived, from where.
+pub fn exchange(from: &UdpSocket, to: &UdpSocket, target: &str, payload: &[u8]) -> io::Result<(usize, SocketAddr)> {
+    from.send_to(payload, target)?;
+    to.recv_from(&mut [0; 2048])
+}
+
+/// Waits until something is true.
+pub fn eventually(limit: Duration, what: &str, mut check: impl FnMut() -> Result<bool, String>) -> Outcome {
+    let deadline = Instant::now() + limit;
+    while !check()? {
+        if Instant::now() > deadline {
+            return Err(format!("waited {} ms for {what}", limit.as_millis()));
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
+}
+
+/// A recorder of all taps.
+pub struct Taps {
+    recorder: Recorder,
+    frames: UnboundedReceiver<Vec<Frame>>,
+    capture: Capture,
+}
+
+impl Taps {
+    pub fn start(world: &World) -> Result<Taps, String> {
+        let taps = world.taps();
+        let (recorder, frames) = Recorder::start(world, &taps).map_err(say)?;
+        Ok(Taps { recorder, frames, capture: Capture { taps, records: Vec::new() } })
+    }
+
+    /// What has been captured so far.
+    pub fn so_far(&mut self) -> &Capture {
+        while let Ok(batch) = self.frames.try_recv() {
+            add(&mut self.capture, batch);
+        }
+        &self.capture
+    }
+
+    /// Ends the capture.
+    pub fn finish(mut self) -> Result<(Capture, Stats), String> {
+        let stats = self.recorder.finish().map_err(say)?;
+        while let Ok(batch) = self.frames.try_recv() {
+            add(&mut self.capture, batch);
+        }
+        Ok((self.capture, stats))
+    }
+}
+
+fn add(capture: &mut Capture, frames: Vec<Frame>) {
+    let record = |frame| Record { frame, layers: Vec::new(), quoted_from: 0, esp_inner: Vec::new() };
+    capture.records.extend(frames.into_iter().map(record));
+}
