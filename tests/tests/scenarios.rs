@@ -16,7 +16,7 @@ fn main() {
     faultlab::world::cell::entry(faultlab::run::lab::cell_main);
     let mut arguments = Arguments::from_args();
     // Cells mostly wait for protocol timers.
-    arguments.test_threads.get_or_insert(8);
+    arguments.test_threads.get_or_insert(4);
     let library = cli::scenarios::library(None).unwrap_or_else(|e| panic!("{}", e.message));
     let scenarios = cli::scenarios::select(&library, &[]).unwrap_or_else(|e| panic!("{}", e.message));
     assert!(!scenarios.is_empty(), "there are scenarios");

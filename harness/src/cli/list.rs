@@ -46,6 +46,8 @@ pub fn list(args: &ListArgs, library: &Library) -> Result<Exit, CliError> {
         print(&text);
         return Ok(Exit::Expected);
     }
+    let mut scenarios = scenarios;
+    scenarios.sort_by(|a, b| (&a.group, &a.id).cmp(&(&b.group, &b.id)));
     let mut group = None;
     let mut out = String::new();
     for s in &scenarios {
