@@ -5,7 +5,8 @@ cd "$(dirname "$0")/.." || exit 4
 log=$(mktemp) || exit 4
 trap 'rm -f "$log"' EXIT
 status=0
-# Lab trials enter namespaces: they need root (or unprivileged user namespaces).
+# The trials of the command line run the program itself, which `cargo test` alone does not build.
+cargo build --locked -p faultlab || exit 1
 cargo test --locked --workspace --no-fail-fast 2>&1 | tee "$log"
 # POSIX sh has no pipefail: judge by the runners' own closing lines.
 if grep -qE '^test result: FAILED|^error(\[|:)|panicked at .*build' "$log"; then status=1; fi
