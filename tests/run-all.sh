@@ -21,6 +21,8 @@ echo
 if [ "$counted" -gt 0 ]; then
     echo "skipped, and why:"
     [ -z "$skips" ] || echo "$skips"
+    # Measurements, which are run by name.
+    grep -E '\.\.\. ignored' "$log"
 else
     echo "nothing was skipped"
 fi
