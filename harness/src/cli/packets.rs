@@ -11,9 +11,7 @@ use crate::capture::read::{self, ReadError, Reader};
 use crate::dissect::{Dissector, Record, summary};
 use crate::filter::fields::{FIELDS, Kind};
 use crate::filter::{Analysis, Filter, FilterError, Value};
-
-/// Name of the file that holds a run's keys, beside its capture.
-const KEYS_FILE: &str = "keys.json";
+use crate::run::artefacts;
 
 /// Shows the packets of a capture file, decoded, one line each.
 #[derive(Debug, clap::Args)]
@@ -195,8 +193,8 @@ fn json(record: &Record, analysis: &Analysis) -> Json {
 
 fn keys(args: &PacketsArgs) -> Result<Option<peer::Keys>, CliError> {
     let (path, asked) = match &args.keys {
-        Some(folder) => (folder.join(KEYS_FILE), true),
-        None => (args.capture.parent().unwrap_or(Path::new("")).join(KEYS_FILE), false),
+        Some(folder) => (folder.join(artefacts::KEYS), true),
+        None => (args.capture.parent().unwrap_or(Path::new("")).join(artefacts::KEYS), false),
     };
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,

@@ -18,14 +18,10 @@ pub const ESP_SA: &str = "esp_sa";
 pub const IKEV2_TABLE: &str = "ikev2_decryption_table";
 /// Wireshark's table of IKEv1 keys.
 pub const IKEV1_TABLE: &str = "ikev1_decryption_table";
-/// The command that runs it again.
-pub const AGAIN: &str = "again.txt";
 /// How to enter a kept cell.
 pub const CELL: &str = "cell.json";
 /// Folder of the gateways' configurations and logs.
 pub const GATEWAYS: &str = "gateways";
-/// What the cell's first process wrote to stderr.
-pub const CELL_LOG: &str = "cell.log";
 
 /// Default parent of all runs.
 pub const DEFAULT_ROOT: &str = "target/faultlab";

@@ -131,7 +131,7 @@ impl FaultBook {
     }
 
     /// For the side's report.
-    pub fn report(&self, _ledger: &Ledger) -> Vec<FaultReport> {
+    pub fn report(&self) -> Vec<FaultReport> {
         let report = |e: &Entry| {
             let (state, text) = match &e.state {
                 State::Waiting | State::Setting => (FaultState::NotDue, format!("its moment never came: {}", moment(&e.fault.when))),

@@ -99,10 +99,8 @@ pub fn cell_main(job: Vec<u8>, sink: EventSink) -> i32 {
         }
     };
     let local = LocalSet::new();
-    let keep = job.keep;
     local.block_on(&runtime, async {
         match side(job, sink).await {
-            Ok(()) if keep => std::future::pending().await,
             Ok(()) => 0,
             Err(e) => {
                 eprintln!("the cell cannot write its evidence: {e}");
@@ -116,19 +114,7 @@ async fn side(job: Job, sink: EventSink) -> std::io::Result<()> {
     let started = Timestamp::now();
     let ledger = Rc::new(Ledger::new(&job.dir, sink)?);
     let plan = Arc::new(job.plan.clone());
-    let mut report = SideReport {
-        scenario: plan.scenario.clone(),
-        side: plan.side,
-        dir: job.dir.clone(),
-        faults: Vec::new(),
-        expects: Vec::new(),
-        health: None,
-        packets: 0,
-        lost: 0,
-        started,
-        elapsed: Duration::ZERO,
-        trouble: None,
-    };
+    let mut report = SideReport::begun(&plan, job.dir.clone(), started);
     // What stays alive until the report is out (and, with --keep, until the parent goes).
     let mut alive = None;
     match carry_out(&job, plan, &ledger, &mut report).await {
@@ -138,9 +124,10 @@ async fn side(job: Job, sink: EventSink) -> std::io::Result<()> {
     report.elapsed = Timestamp::now().since(started);
     evidence::write_report(&job.dir, &report)?;
     ledger.report(report);
-    if job.keep && alive.is_some() {
+    if job.keep {
         std::future::pending::<()>().await;
     }
+    drop(alive);
     Ok(())
 }
 
@@ -157,8 +144,7 @@ async fn carry_out(job: &Job, plan: Arc<Plan>, ledger: &Rc<Ledger>, report: &mut
     let (recorder, mut frames) = Recorder::start(&world, &taps).map_err(|e| trouble(Whose::Machine, format!("capture: {e}")))?;
     let mut book = FaultBook::new(&plan);
     book.set_network_faults(&world, &plan, ledger);
-    let services =
-        Services::start(&plan.services, &plan.network, &*world).map_err(|e| trouble(Whose::Scenario, format!("services: {e}")))?;
+    let services = Services::start(&plan.services, &*world).map_err(|e| trouble(Whose::Scenario, format!("services: {e}")))?;
     ledger.emit(What::Phase { name: "gateways".into() });
     let (events_in, mut events) = mpsc::unbounded_channel();
     let gateways = start_gateways(job, &plan, &world, &events_in).await?;
@@ -315,7 +301,7 @@ async fn conclude(
     report.lost = stats.dropped();
     report.expects = judge.finish(&lab.ledger.events(), now, report.lost);
     report.packets = judge.capture().records.len() as u64;
-    report.faults = lab.faults.borrow().report(&lab.ledger);
+    report.faults = lab.faults.borrow().report();
     report.health = lab.health.borrow_mut().take();
     evidence::write_all(job, &judge, &report.expects, &stats)
 }

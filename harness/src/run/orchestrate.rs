@@ -170,17 +170,9 @@ async fn side(index: usize, mut job: Job, slots: Arc<Semaphore>, say: mpsc::Unbo
             report
         }
         Err(trouble) => SideReport {
-            scenario: job.plan.scenario.clone(),
-            side,
-            dir: job.dir.clone(),
-            faults: Vec::new(),
-            expects: Vec::new(),
-            health: None,
-            packets: 0,
-            lost: 0,
-            started,
             elapsed: Timestamp::now().since(started),
             trouble: Some(trouble),
+            ..SideReport::begun(&job.plan, job.dir.clone(), started)
         },
     };
     let _ = say.send(Heard::Ended(index, Box::new(report)));

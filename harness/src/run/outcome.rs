@@ -7,7 +7,7 @@ use std::time::Duration;
 use runtime::ProbeResult;
 use serde::{Deserialize, Serialize};
 
-use crate::scenario::model::{Must, ScenarioKind, Side};
+use crate::scenario::model::{Must, Plan, ScenarioKind, Side};
 use crate::time::Timestamp;
 
 /// Result of one side, written by its cell.
@@ -144,6 +144,25 @@ pub struct HealthReport {
     pub probes: Vec<(String, ProbeResult)>,
     /// Why not, or how it was seen to go through the tunnel.
     pub text: String,
+}
+
+impl SideReport {
+    /// Of a side that has just begun: nothing found yet.
+    pub fn begun(plan: &Plan, dir: PathBuf, started: Timestamp) -> SideReport {
+        SideReport {
+            scenario: plan.scenario.clone(),
+            side: plan.side,
+            dir,
+            faults: Vec::new(),
+            expects: Vec::new(),
+            health: None,
+            packets: 0,
+            lost: 0,
+            started,
+            elapsed: Duration::ZERO,
+            trouble: None,
+        }
+    }
 }
 
 impl ExpectReport {

@@ -69,18 +69,13 @@ async fn take(lab: &Rc<Lab>, step: &Step) {
             await_packet(lab, step).await;
             StepResult::Done
         }
-        action => StepResult::Probe(steps::run_probe(action, &step.args, &lab.plan.network, uses_v6(lab), &*lab.world).await),
+        action => StepResult::Probe(steps::run_probe(action, &step.args, &lab.plan.network, lab.plan.uses_v6(), &*lab.world).await),
     };
     lab.ledger.emit(What::StepEnded { step: step.name.clone(), result });
     let due = lab.faults.borrow().due_after_step(&step.name);
     for index in due {
         faults::set(lab, index).await;
     }
-}
-
-/// Do this side's probes use IPv6? As its gateways' outer addresses do.
-fn uses_v6(lab: &Lab) -> bool {
-    lab.plan.gateways.first().and_then(|g| g.config.connections.first()).is_some_and(|c| c.local.is_ipv6())
 }
 
 async fn initiate(lab: &Rc<Lab>, step: &Step) -> Outcome {

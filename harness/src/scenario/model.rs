@@ -308,6 +308,11 @@ impl Plan {
         self.network.nodes.iter().flat_map(|n| n.ifaces.iter().map(move |i| format!("{}.{}", n.name, i.name))).collect()
     }
 
+    /// Do this side's probes use IPv6? As its gateways' outer addresses do.
+    pub fn uses_v6(&self) -> bool {
+        self.gateways.first().and_then(|g| g.config.connections.first()).is_some_and(|c| c.local.is_ipv6())
+    }
+
     /// Gateways by name.
     pub fn gateway(&self, name: &str) -> Option<&GatewayConfig> {
         self.gateways.iter().map(|g| &g.config).find(|c| c.name == name)

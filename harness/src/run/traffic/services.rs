@@ -8,7 +8,7 @@ use std::time::Duration;
 use runtime::{Dns, DnsServer, Http, HttpServer, ProbeOutcome, Sockets};
 
 use super::Nodes;
-use crate::scenario::model::{Network, Service};
+use crate::scenario::model::Service;
 
 /// Services by name.
 #[derive(Default)]
@@ -37,7 +37,7 @@ struct Running {
 
 impl Services {
     /// Starts them all.
-    pub fn start(services: &[Service], _network: &Network, nodes: &dyn Nodes) -> Result<Services, String> {
+    pub fn start(services: &[Service], nodes: &dyn Nodes) -> Result<Services, String> {
         let mut all = Services::default();
         for s in services {
             let sockets = nodes.sockets(&s.node).ok_or_else(|| format!("`{}`: no node `{}`", s.name, s.node))?;
