@@ -74,9 +74,9 @@ pub struct PacketRing {
 unsafe impl Send for PacketRing {}
 
 impl PacketRing {
-    /// Opens a ring on an interface of the calling thread's namespace. The socket gets its protocol only when the ring
-    /// exists and the interface is bound, so no foreign frame can slip in.
-    pub fn open(index: u32, shape: RingShape) -> io::Result<PacketRing> {
+    /// Opens a ring in the calling thread's namespace. It sees nothing until it is bound: the socket has no protocol, so no
+    /// foreign frame can slip in.
+    pub fn open(shape: RingShape) -> io::Result<PacketRing> {
         // SAFETY: a plain system call; a non-negative result is a new descriptor that nobody else owns.
         let fd = unsafe {
             let fd = libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0);
@@ -111,7 +111,11 @@ impl PacketRing {
         if map == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        let ring = PacketRing { fd, map, shape, next: 0 };
+        Ok(PacketRing { fd, map, shape, next: 0 })
+    }
+
+    /// From now on it sees what passes an interface of the namespace it was opened in.
+    pub fn bind(&self, index: u32) -> io::Result<()> {
         // SAFETY: all-zero bytes are a valid sockaddr_ll.
         let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
         address.sll_family = libc::AF_PACKET as u16;
@@ -119,8 +123,8 @@ impl PacketRing {
         address.sll_ifindex = i32::try_from(index).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
         // SAFETY: the address is a sockaddr_ll of the given length.
         let bound =
-            unsafe { libc::bind(ring.fd.as_raw_fd(), (&raw const address).cast(), size_of::<libc::sockaddr_ll>() as libc::socklen_t) };
-        if bound < 0 { Err(io::Error::last_os_error()) } else { Ok(ring) }
+            unsafe { libc::bind(self.fd.as_raw_fd(), (&raw const address).cast(), size_of::<libc::sockaddr_ll>() as libc::socklen_t) };
+        if bound < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
     /// Hands every frame of the blocks that are ready to `each`, and the blocks back to the kernel.

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::Receiver;
-use std::thread::ScopedJoinHandle;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
@@ -77,15 +77,51 @@ pub struct Recorder {
     stats: Receiver<io::Result<Stats>>,
 }
 
-impl Recorder {
-    /// Starts capturing at the given taps; when this returns, every frame from now on is seen. Frames come numbered from 1
-    /// in batches; the channel ends after [`Recorder::finish`].
-    pub fn start(world: &World, taps: &[String]) -> Result<(Recorder, mpsc::UnboundedReceiver<Vec<Frame>>), RecordError> {
+/// Rings that are being opened side by side: for each the kernel waits until every CPU has noticed (an RCU grace period,
+/// about 10 ms), and those waits can be shared, also with the building of the network's links.
+#[derive(Debug)]
+pub struct Rings {
+    shape: RingShape,
+    opening: Vec<(String, u32, JoinHandle<io::Result<PacketRing>>)>,
+}
+
+impl Rings {
+    /// Begins to open a ring for each tap; the nodes must be there, their interfaces need not.
+    pub fn open(world: &World, taps: &[String]) -> Result<Rings, RecordError> {
         let few = taps.len() <= MANY;
         // Every block that is handed over, full or not, stays taken until it has been read. Many small ones last for a second of
         // trickling traffic on a machine that is too busy to run us, and still hold a burst.
         let shape = RingShape { block: 16 << 10, blocks: if few { 256 } else { 128 }, retire_ms: if few { 4 } else { 8 } };
-        let rings = open_all(world, taps, shape)?;
+        let begin = |tap: &String| {
+            let (node, index, _) = world.tap(tap)?;
+            let open = move || node.run(|| PacketRing::open(shape)).and_then(|r| r);
+            let thread = std::thread::Builder::new().name("ring".into()).spawn(open).map_err(Rings::refused(tap))?;
+            Ok((tap.clone(), index, thread))
+        };
+        Ok(Rings { shape, opening: taps.iter().map(begin).collect::<Result<_, RecordError>>()? })
+    }
+
+    fn bind(self) -> Result<Vec<(String, PacketRing)>, RecordError> {
+        let bind = |(tap, index, thread): (String, u32, JoinHandle<io::Result<PacketRing>>)| {
+            let opened = thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread that opens the ring panicked")));
+            let ring = opened.and_then(|ring| ring.bind(index).map(|()| ring)).map_err(Rings::refused(&tap))?;
+            Ok((tap, ring))
+        };
+        self.opening.into_iter().map(bind).collect()
+    }
+
+    fn refused(tap: &str) -> impl FnOnce(io::Error) -> RecordError {
+        let tap = tap.to_owned();
+        move |source| RecordError::Ring { tap, source }
+    }
+}
+
+impl Recorder {
+    /// Starts capturing; when this returns, every frame from now on is seen. Frames come numbered from 1 in batches; the
+    /// channel ends after [`Recorder::finish`].
+    pub fn start(rings: Rings) -> Result<(Recorder, mpsc::UnboundedReceiver<Vec<Frame>>), RecordError> {
+        let shape = rings.shape;
+        let rings = rings.bind()?;
         let (send, frames) = mpsc::unbounded_channel();
         let stop = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|e| RecordError::Thread(e.to_string()))?;
         let stop = Arc::new(stop);
@@ -133,31 +169,6 @@ impl Drop for Recorder {
     fn drop(&mut self) {
         self.tell();
     }
-}
-
-/// Opens all rings side by side: for each the kernel waits until every CPU has noticed (an RCU grace period, about 10 ms),
-/// and those waits can be shared.
-fn open_all(world: &World, taps: &[String], shape: RingShape) -> Result<Vec<(String, PacketRing)>, RecordError> {
-    let mut places = Vec::with_capacity(taps.len());
-    for tap in taps {
-        places.push((tap, world.tap(tap)?));
-    }
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = places
-            .into_iter()
-            .map(|(tap, (node, index, _))| {
-                let open = move || node.run(|| PacketRing::open(index, shape)).and_then(|r| r);
-                (tap, std::thread::Builder::new().spawn_scoped(scope, open))
-            })
-            .collect();
-        let ring = |thread: io::Result<ScopedJoinHandle<'_, io::Result<PacketRing>>>| {
-            thread?.join().unwrap_or_else(|_| Err(io::Error::other("the thread that opens the ring panicked")))
-        };
-        threads
-            .into_iter()
-            .map(|(tap, thread)| Ok((tap.clone(), ring(thread).map_err(|source| RecordError::Ring { tap: tap.clone(), source })?)))
-            .collect()
-    })
 }
 
 /// The kernel hands over a block that is not full when its timer has fired twice.

@@ -20,12 +20,12 @@ use super::outcome::{HealthReport, SideReport, Trouble, Whose};
 use super::traffic::Nodes;
 use super::traffic::services::Services;
 use super::{artefacts, drivers, evidence, script};
-use crate::capture::ring::Recorder;
+use crate::capture::ring::{RecordError, Recorder, Rings};
 use crate::dissect::Frame;
 use crate::event::What;
 use crate::scenario::model::Plan;
 use crate::time::Timestamp;
-use crate::world::build::World;
+use crate::world::build::{World, WorldError};
 use crate::world::cell::EventSink;
 
 /// How often keys are fetched, proofs looked for and expectations looked at.
@@ -134,14 +134,18 @@ async fn side(job: Job, sink: EventSink) -> std::io::Result<()> {
 async fn carry_out(job: &Job, plan: Arc<Plan>, ledger: &Rc<Ledger>, report: &mut SideReport) -> Result<Rc<Lab>, Trouble> {
     let deadline = Instant::now() + plan.deadline;
     ledger.emit(What::Phase { name: "network".into() });
-    let world = Rc::new(World::build(&plan.network).map_err(|e| trouble(Whose::Machine, e.to_string()))?);
+    let refused = |e: WorldError| trouble(Whose::Machine, e.to_string());
+    let uncaptured = |e: RecordError| trouble(Whose::Machine, format!("capture: {e}"));
+    let world = Rc::new(World::found(&plan.network).map_err(refused)?);
+    let taps = plan.taps();
+    let rings = Rings::open(&world, &taps).map_err(uncaptured)?;
+    world.connect().map_err(refused)?;
     for node in &plan.network.nodes {
         if let Ok(handle) = world.node(&node.name) {
             ledger.emit(What::NodeUp { node: node.name.clone(), fd: handle.netns_fd() });
         }
     }
-    let taps = plan.taps();
-    let (recorder, mut frames) = Recorder::start(&world, &taps).map_err(|e| trouble(Whose::Machine, format!("capture: {e}")))?;
+    let (recorder, mut frames) = Recorder::start(rings).map_err(uncaptured)?;
     let mut book = FaultBook::new(&plan);
     book.set_network_faults(&world, &plan, ledger);
     let services = Services::start(&plan.services, &*world).map_err(|e| trouble(Whose::Scenario, format!("services: {e}")))?;

@@ -60,6 +60,13 @@ pub struct World {
 impl World {
     /// Builds a network in the calling process (a cell), and returns when every link can carry packets.
     pub fn build(network: &Network) -> Result<World, WorldError> {
+        let world = World::found(network)?;
+        world.connect()?;
+        Ok(world)
+    }
+
+    /// The first half of [`World::build`]: the nodes, with nothing between them.
+    pub fn found(network: &Network) -> Result<World, WorldError> {
         let prepared = NetNs::create(network.nodes.len(), |i| network.nodes.get(i).map_or(Ok(()), prepare))?;
         let mut nodes = BTreeMap::new();
         let mut indexes = FIRST_INDEX..;
@@ -68,17 +75,20 @@ impl World {
             let ifaces = node.ifaces.iter().zip(&mut indexes).map(|(iface, index)| (iface.name.clone(), index)).collect();
             nodes.insert(node.name.clone(), Arc::new(NodeHandle::new(node.name.clone(), ns, ifaces)));
         }
-        let world = World { nodes, network: network.clone() };
-        world.add_links()?;
-        for node in &network.nodes {
-            world.configure(node)?;
+        Ok(World { nodes, network: network.clone() })
+    }
+
+    /// The second half: links, addresses, routes, translation.
+    pub fn connect(&self) -> Result<(), WorldError> {
+        self.add_links()?;
+        for node in &self.network.nodes {
+            self.configure(node)?;
         }
-        for node in &network.nodes {
-            let handle = world.node(&node.name)?;
-            let up = handle.run(|| links::wait_up(LINKS_UP)).and_then(|r| r);
+        for node in &self.network.nodes {
+            let up = self.node(&node.name)?.run(|| links::wait_up(LINKS_UP)).and_then(|r| r);
             up.map_err(WorldError::kernel(&node.name, "waiting for its links"))?;
         }
-        Ok(world)
+        Ok(())
     }
 
     /// A node by name.
