@@ -11,5 +11,6 @@ pub mod scenario;
 pub mod schema;
 pub mod symptom;
 pub mod sys;
+pub mod text;
 pub mod time;
 pub mod world;

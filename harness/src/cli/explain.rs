@@ -4,7 +4,11 @@ use std::fmt::Write;
 
 use crate::schema::{Param, Word};
 use crate::symptom::{self, Symptom};
+use crate::text::wrap;
 use crate::world::faults::words::WORDS;
+
+/// Columns of a paragraph.
+const WIDTH: usize = 100;
 
 /// Verdicts and what they mean.
 const VERDICTS: &[(&str, &str)] = &[
@@ -49,7 +53,7 @@ pub fn explain(code: &str) -> Result<String, String> {
         return Ok(explain_fault(w));
     }
     if let Some((word, text)) = VERDICTS.iter().find(|v| v.0 == code) {
-        return Ok(format!("{word} (verdict)\n\n{}\n", wrap(text)));
+        return Ok(format!("{word} (verdict)\n\n{}\n", wrap(text, WIDTH)));
     }
     let all: Vec<&str> =
         symptom::all().iter().map(|s| s.code).chain(WORDS.iter().map(|w| w.name)).chain(VERDICTS.iter().map(|v| v.0)).collect();
@@ -60,7 +64,7 @@ pub fn explain(code: &str) -> Result<String, String> {
 
 fn explain_symptom(s: &Symptom) -> String {
     let level = symptom::reference::level(s.level);
-    let mut out = format!("{} (symptom)\n\n{}\n\n{}\n\nrests on: {level}\n", s.code, wrap(s.meaning), wrap(s.explain));
+    let mut out = format!("{} (symptom)\n\n{}\n\n{}\n\nrests on: {level}\n", s.code, wrap(s.meaning, WIDTH), wrap(s.explain, WIDTH));
     if !s.rfc.is_empty() {
         let _ = writeln!(out, "read:     {}", s.rfc.join(", "));
     }
@@ -69,7 +73,7 @@ fn explain_symptom(s: &Symptom) -> String {
 }
 
 fn explain_fault(w: &Word) -> String {
-    format!("{} (fault)\n\n{}\n{}", w.name, wrap(w.doc), params(w.params))
+    format!("{} (fault)\n\n{}\n{}", w.name, wrap(w.doc, WIDTH), params(w.params))
 }
 
 fn params(params: &[Param]) -> String {
@@ -81,30 +85,6 @@ fn params(params: &[Param]) -> String {
             (false, default) => format!(" (default {default})"),
         };
         let _ = writeln!(out, "  {:<12} {}{need}", p.name, p.doc);
-    }
-    out
-}
-
-/// Breaks lines at 100 columns; keeps paragraphs.
-fn wrap(text: &str) -> String {
-    let mut out = String::new();
-    for (i, paragraph) in text.split('\n').enumerate() {
-        if i > 0 {
-            out.push('\n');
-        }
-        let mut column = 0;
-        for word in paragraph.split_whitespace() {
-            let len = word.chars().count();
-            if column > 0 && column + 1 + len > 100 {
-                out.push('\n');
-                column = 0;
-            } else if column > 0 {
-                out.push(' ');
-                column += 1;
-            }
-            out.push_str(word);
-            column += len;
-        }
     }
     out
 }

@@ -8,6 +8,9 @@ use serde::Serialize;
 
 use super::Source;
 
+/// Columns of a remark; the renderer indents its lines.
+const HELP_WIDTH: usize = 84;
+
 /// One mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
@@ -55,7 +58,7 @@ impl Diagnostic {
         if !self.label.is_empty() {
             annotation = annotation.label(self.label.as_str());
         }
-        let help: Vec<String> = self.help.iter().map(|help| wrapped(help)).collect();
+        let help: Vec<String> = self.help.iter().map(|help| crate::text::wrap(help, HELP_WIDTH)).collect();
         let group = Level::ERROR
             .primary_title(self.message.as_str())
             .id(self.code)
@@ -63,26 +66,6 @@ impl Diagnostic {
             .elements(help.iter().map(|help| Level::HELP.message(help.as_str())));
         renderer.render(&[group])
     }
-}
-
-/// Broken into lines that fit a terminal; the renderer indents them.
-fn wrapped(text: &str) -> String {
-    const WIDTH: usize = 84;
-    let mut out = String::new();
-    let mut column = 0;
-    for word in text.split(' ') {
-        let width = word.chars().count();
-        if column > 0 && column + 1 + width > WIDTH {
-            out.push('\n');
-            column = 0;
-        } else if column > 0 {
-            out.push(' ');
-            column += 1;
-        }
-        out.push_str(word);
-        column += width;
-    }
-    out
 }
 
 /// The 1-based line of an offset.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::cleartext_leak::{flow, is_tunnel};
-use super::select::{WINDOW, after_silence, analysis, at};
+use super::select::{WINDOW, after_silence, analysis_for, at};
 use super::{Evidence, Finding, Level, Proof, Symptom};
 use crate::dissect::Record;
 use crate::filter::Filter;
@@ -35,7 +35,7 @@ fn judge(args: &Args, evidence: &Evidence<'_>) -> Finding {
         Ok(filters) => filters,
         Err(e) => return Finding::Inconclusive(format!("a filter of `allow` is wrong: {e}")),
     };
-    let analysis = analysis(evidence.capture, &filters);
+    let analysis = analysis_for(evidence.capture, &filters);
     let on_purpose = |r: &Record| filters.iter().any(|f| f.matches(r, &analysis));
     let offenders: Vec<&&Record> = records.iter().filter(|r| !allowed(r) && !on_purpose(r)).collect();
     if offenders.is_empty() {

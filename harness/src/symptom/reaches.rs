@@ -32,7 +32,7 @@ fn judge(args: &Args, evidence: &Evidence<'_>) -> Finding {
     let (from, to) = (args.text("from").unwrap_or_default(), args.text("to").unwrap_or_default());
     let min = usize::try_from(args.int("min").unwrap_or(1)).unwrap_or(1);
     let within = args.duration("within").unwrap_or(Duration::from_secs(2));
-    let arrived: HashSet<Vec<u8>> = matching(evidence, None, Some(to)).into_iter().filter_map(identity).collect();
+    let arrived: HashSet<u64> = matching(evidence, None, Some(to)).into_iter().filter_map(identity).collect();
     let (passed, missing): (Vec<&Record>, Vec<&Record>) =
         matching(evidence, args.text("match"), Some(from)).into_iter().partition(|r| identity(r).is_some_and(|id| arrived.contains(&id)));
     let Some(first) = missing.first() else {

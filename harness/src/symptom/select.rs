@@ -8,7 +8,7 @@ use wire::ike::{Encryption, Message};
 use super::{Evidence, Finding, Proof};
 use crate::dissect::{Capture, Record};
 use crate::event::{StepResult, What};
-use crate::filter::{Analysis, Filter};
+use crate::filter::{Analysis, Filter, analysis};
 use crate::schema::Args;
 use crate::time::Timestamp;
 
@@ -21,7 +21,7 @@ pub fn matching<'a>(evidence: &Evidence<'a>, filter: Option<&str>, tap: Option<&
     let tap = tap.map(|t| capture.tap(t));
     let filter = filter.map(Filter::parse);
     let analysis = match &filter {
-        Some(Ok(f)) => analysis(capture, std::slice::from_ref(f)),
+        Some(Ok(f)) => analysis_for(capture, std::slice::from_ref(f)),
         _ => Analysis::default(),
     };
     let records = capture.records.iter().filter(|r| tap.is_none_or(|t| t == Some(r.frame.tap)));
@@ -35,7 +35,7 @@ pub fn matching<'a>(evidence: &Evidence<'a>, filter: Option<&str>, tap: Option<&
 }
 
 /// What these filters need to know about the capture: everything only when they ask for it, because that takes time.
-pub fn analysis(capture: &Capture, filters: &[Filter]) -> Analysis {
+pub fn analysis_for(capture: &Capture, filters: &[Filter]) -> Analysis {
     if filters.iter().any(Filter::needs_analysis) {
         return Analysis::of(capture);
     }
@@ -57,45 +57,17 @@ pub fn is_from(evidence: &Evidence<'_>, record: &Record, node: &str) -> bool {
 }
 
 /// Identity of what a packet carries, whatever addresses and ports it wears on the way.
-pub fn identity(record: &Record) -> Option<Vec<u8>> {
-    if let Some(ike) = record.ike() {
-        return Some(ike.raw.clone());
-    }
-    if let Some(esp) = record.esp() {
-        let mut id = esp.spi.to_be_bytes().to_vec();
-        id.extend_from_slice(&esp.seq.to_be_bytes());
-        id.extend_from_slice(&esp.tail);
-        return Some(id);
-    }
-    let ip = record.ip()?;
-    // Everything above the network header that no router changes: fragments by their own octets.
-    let frame = &record.frame.data;
-    let start = if record.frame.link_type == 1 { 14 } else { 0 } + ip.header_len as usize;
-    let upper = frame.get(start..)?;
-    let mut id = vec![ip.protocol];
-    if ip.is_fragment() {
-        id.extend_from_slice(&ip.id.to_be_bytes());
-        id.extend_from_slice(&ip.fragment_offset.to_be_bytes());
-    }
-    match ip.protocol {
-        // A NAT changes ports and the checksum, which covers addresses.
-        6 if ip.fragment_offset == 0 && upper.len() >= 20 => {
-            id.extend_from_slice(&upper[4..16]);
-            id.extend_from_slice(&upper[18..]);
-        }
-        17 if ip.fragment_offset == 0 => id.extend_from_slice(upper.get(8..)?),
-        _ => id.extend_from_slice(upper),
-    }
-    Some(id)
+pub fn identity(record: &Record) -> Option<u64> {
+    analysis::identity(record).map(|(message, _)| message)
 }
 
 /// Packets by what they carry.
-pub struct Sightings<'a>(HashMap<Vec<u8>, Vec<&'a Record>>);
+pub struct Sightings<'a>(HashMap<u64, Vec<&'a Record>>);
 
 impl<'a> Sightings<'a> {
     /// Of these records.
     pub fn of(records: impl IntoIterator<Item = &'a Record>) -> Sightings<'a> {
-        let mut by_identity: HashMap<Vec<u8>, Vec<&'a Record>> = HashMap::new();
+        let mut by_identity: HashMap<u64, Vec<&'a Record>> = HashMap::new();
         for record in records {
             if let Some(id) = identity(record) {
                 by_identity.entry(id).or_default().push(record);

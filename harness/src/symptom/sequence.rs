@@ -1,6 +1,6 @@
 //! Packets in an order.
 
-use super::select::{WINDOW, after_silence, analysis, at};
+use super::select::{WINDOW, after_silence, analysis_for, at};
 use super::{Evidence, Finding, Level, Proof, Symptom};
 use crate::filter::Filter;
 use crate::schema::{Args, Kind, Param};
@@ -26,7 +26,7 @@ fn judge(args: &Args, evidence: &Evidence<'_>) -> Finding {
     if filters.is_empty() {
         return Finding::Inconclusive("no filters".to_owned());
     }
-    let analysis = analysis(evidence.capture, &filters);
+    let analysis = analysis_for(evidence.capture, &filters);
     let mut wanted = filters.iter().peekable();
     let mut frames = Vec::new();
     for record in at(evidence, args, "at") {
