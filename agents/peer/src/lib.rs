@@ -5,9 +5,11 @@
 
 mod config;
 mod keys;
+mod roots;
 
 pub use config::*;
 pub use keys::*;
+pub use roots::*;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -37,6 +39,10 @@ pub enum Capability {
     Transport,
     /// MOBIKE (RFC 4555).
     Mobike,
+    /// Extended sequence numbers (RFC 4304).
+    Esn,
+    /// IP payload compression (RFC 3173).
+    Ipcomp,
 }
 
 /// Why an implementation cannot be used on this machine.
