@@ -4,7 +4,7 @@
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
-use faultlab::capture::ring::{Recorder, Rings};
+use faultlab::capture::ring::{How, Recorder, Rings};
 use faultlab::scenario::model::{Iface, Link, Nat, Network, Node, Role, Route};
 use faultlab::world::World;
 use faultlab::world::cell::{self, CellHandle, EventSink};
@@ -59,7 +59,7 @@ fn inside(job: Vec<u8>, events: EventSink) -> i32 {
             let network = chain(3, true);
             median(50, || {
                 let world = World::found(&network).unwrap();
-                let rings = Rings::open(&world, &world.taps()).unwrap();
+                let rings = Rings::open(&world, &world.taps(), How::Ring).unwrap();
                 world.connect().unwrap();
                 let recorder = Recorder::start(rings).unwrap();
                 (world, recorder)
@@ -111,7 +111,7 @@ fn capture() -> Value {
         })
         .collect();
     let _sink = world.node("hub").unwrap().run(|| UdpSocket::bind("0.0.0.0:9")).unwrap().unwrap();
-    let (recorder, mut frames) = Recorder::start(Rings::open(&world, &taps).unwrap()).unwrap();
+    let (recorder, mut frames) = Recorder::start(Rings::open(&world, &taps, How::Ring).unwrap()).unwrap();
     let counter = std::thread::spawn(move || {
         let mut seen = 0;
         while let Some(batch) = frames.blocking_recv() {

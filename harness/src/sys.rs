@@ -1,4 +1,5 @@
-//! The system calls that no safe crate wraps: ethtool's ioctl, the mapped ring of a packet socket. The only file of this
+//! The system calls that no safe crate wraps: ethtool's ioctl, packet sockets and their mapped ring, the environment of a
+//! new process. The only file of this
 //! crate with `unsafe`; each block says why it is sound.
 #![allow(unsafe_code)]
 
@@ -35,6 +36,16 @@ fn ethtool(socket: &socket2::Socket, iface: &str, command: u32) -> io::Result<()
     // SAFETY: SIOCETHTOOL reads an ifreq whose data points to an ethtool_value (two u32); both live through the call.
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCETHTOOL as _, &raw mut request) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Sets variables of this process's environment. Only for a process that has a single thread, as the first process of a
+/// pocket kernel when it begins.
+pub fn set_environment(variables: &[(String, String)]) {
+    let valid = |name: &str| !name.is_empty() && !name.contains(['=', '\0']);
+    for (name, value) in variables.iter().filter(|(name, value)| valid(name) && !value.contains('\0')) {
+        // SAFETY: nothing else reads or writes the environment meanwhile, since there is no other thread.
+        unsafe { std::env::set_var(name, value) };
+    }
 }
 
 /// Shape of a receive ring.
@@ -77,14 +88,7 @@ impl PacketRing {
     /// Opens a ring in the calling thread's namespace. It sees nothing until it is bound: the socket has no protocol, so no
     /// foreign frame can slip in.
     pub fn open(shape: RingShape) -> io::Result<PacketRing> {
-        // SAFETY: a plain system call; a non-negative result is a new descriptor that nobody else owns.
-        let fd = unsafe {
-            let fd = libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0);
-            if fd < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            OwnedFd::from_raw_fd(fd)
-        };
+        let fd = packet_socket()?;
         set_option(&fd, libc::PACKET_VERSION, &libc::tpacket_versions::TPACKET_V3)?;
         let count = |n: usize| u32::try_from(n).map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "the ring is too large"));
         let request = libc::tpacket_req3 {
@@ -116,15 +120,7 @@ impl PacketRing {
 
     /// From now on it sees what passes an interface of the namespace it was opened in.
     pub fn bind(&self, index: u32) -> io::Result<()> {
-        // SAFETY: all-zero bytes are a valid sockaddr_ll.
-        let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
-        address.sll_family = libc::AF_PACKET as u16;
-        address.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
-        address.sll_ifindex = i32::try_from(index).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
-        // SAFETY: the address is a sockaddr_ll of the given length.
-        let bound =
-            unsafe { libc::bind(self.fd.as_raw_fd(), (&raw const address).cast(), size_of::<libc::sockaddr_ll>() as libc::socklen_t) };
-        if bound < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        bind(&self.fd, index)
     }
 
     /// Hands every frame of the blocks that are ready to `each`, and the blocks back to the kernel.
@@ -152,18 +148,84 @@ impl PacketRing {
 
     /// Frames received and frames dropped since the last call.
     pub fn statistics(&self) -> io::Result<(u64, u64)> {
-        let mut stats = libc::tpacket_stats_v3 { tp_packets: 0, tp_drops: 0, tp_freeze_q_cnt: 0 };
-        let mut length = size_of::<libc::tpacket_stats_v3>() as libc::socklen_t;
-        // SAFETY: the kernel writes at most `length` octets into the structure.
-        let result = unsafe {
-            libc::getsockopt(self.fd.as_raw_fd(), libc::SOL_PACKET, libc::PACKET_STATISTICS, (&raw mut stats).cast(), &raw mut length)
-        };
-        if result < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // tp_packets counts the dropped ones as well.
-        Ok((u64::from(stats.tp_packets.saturating_sub(stats.tp_drops)), u64::from(stats.tp_drops)))
+        statistics(&self.fd)
     }
+}
+
+/// A packet socket without a ring: a frame can be taken as soon as it has passed, and no timer runs meanwhile. That is what
+/// virtual time needs, where a ring's timers would be most of the work and speed does not matter.
+#[derive(Debug)]
+pub struct PacketSocket {
+    fd: OwnedFd,
+    buffer: Vec<u8>,
+}
+
+impl PacketSocket {
+    /// Opens it in the calling thread's namespace; it sees nothing until it is bound.
+    pub fn open() -> io::Result<PacketSocket> {
+        let fd = packet_socket()?;
+        let (on, room): (libc::c_int, libc::c_int) = (1, 64 << 20);
+        set_option_of(&fd, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, &on)?;
+        // Needs CAP_NET_ADMIN of the machine, which the root of a pocket has.
+        set_option_of(&fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &room)?;
+        Ok(PacketSocket { fd, buffer: vec![0; 1 << 16] })
+    }
+
+    /// From now on it sees what passes an interface of the namespace it was opened in.
+    pub fn bind(&self, index: u32) -> io::Result<()> {
+        bind(&self.fd, index)
+    }
+
+    /// Hands every frame that is there to `each`.
+    pub fn take(&mut self, mut each: impl FnMut(RawFrame<'_>)) {
+        // Aligned for a control message header; the time of one frame takes 32 octets.
+        let mut control = [0u64; 16];
+        loop {
+            // SAFETY: all-zero bytes are a valid sockaddr_ll and a valid msghdr.
+            let (mut from, mut message): (libc::sockaddr_ll, libc::msghdr) = unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
+            let mut part = libc::iovec { iov_base: self.buffer.as_mut_ptr().cast(), iov_len: self.buffer.len() };
+            message.msg_name = (&raw mut from).cast();
+            message.msg_namelen = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
+            message.msg_iov = &raw mut part;
+            message.msg_iovlen = 1;
+            message.msg_control = control.as_mut_ptr().cast();
+            message.msg_controllen = size_of_val(&control) as _;
+            // SAFETY: every pointer of the message points to a live local of the stated length.
+            let length = unsafe { libc::recvmsg(self.fd.as_raw_fd(), &raw mut message, libc::MSG_TRUNC) };
+            let Ok(length) = usize::try_from(length) else { return };
+            let time = message_time(&message).unwrap_or_default();
+            let data = &self.buffer[..length.min(self.buffer.len())];
+            let orig_len = u32::try_from(length).unwrap_or(u32::MAX);
+            each(RawFrame { time, orig_len, packet_type: from.sll_pkttype, data });
+        }
+    }
+
+    /// Frames received and frames dropped since the last call.
+    pub fn statistics(&self) -> io::Result<(u64, u64)> {
+        statistics(&self.fd)
+    }
+}
+
+impl AsFd for PacketSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// The kernel's time of a received message, nanoseconds since the Unix epoch.
+fn message_time(message: &libc::msghdr) -> Option<i64> {
+    // SAFETY: the message was filled by recvmsg, so its control messages are well-formed, and its buffer is still there.
+    unsafe {
+        let mut header = libc::CMSG_FIRSTHDR(message);
+        while let Some(found) = header.as_ref() {
+            if (found.cmsg_level, found.cmsg_type) == (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) {
+                let time = libc::CMSG_DATA(header).cast::<libc::timespec>().read_unaligned();
+                return Some(time.tv_sec * 1_000_000_000 + time.tv_nsec);
+            }
+            header = libc::CMSG_NXTHDR(message, header);
+        }
+    }
+    None
 }
 
 impl Drop for PacketRing {
@@ -179,12 +241,50 @@ impl AsFd for PacketRing {
     }
 }
 
+/// A packet socket without a protocol: it sees nothing until it is bound.
+fn packet_socket() -> io::Result<OwnedFd> {
+    // SAFETY: a plain system call; a non-negative result is a new descriptor that nobody else owns.
+    unsafe {
+        let fd = libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0);
+        if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(fd)) }
+    }
+}
+
+/// Binds a packet socket to an interface, for all protocols.
+fn bind(fd: &OwnedFd, index: u32) -> io::Result<()> {
+    // SAFETY: all-zero bytes are a valid sockaddr_ll.
+    let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+    address.sll_family = libc::AF_PACKET as u16;
+    address.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
+    address.sll_ifindex = i32::try_from(index).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+    // SAFETY: the address is a sockaddr_ll of the given length.
+    let bound = unsafe { libc::bind(fd.as_raw_fd(), (&raw const address).cast(), size_of::<libc::sockaddr_ll>() as libc::socklen_t) };
+    if bound < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 fn set_option<T>(fd: &OwnedFd, option: libc::c_int, value: &T) -> io::Result<()> {
+    set_option_of(fd, libc::SOL_PACKET, option, value)
+}
+
+fn set_option_of<T>(fd: &OwnedFd, level: libc::c_int, option: libc::c_int, value: &T) -> io::Result<()> {
     // SAFETY: the kernel reads exactly the size of the value.
-    let result = unsafe {
-        libc::setsockopt(fd.as_raw_fd(), libc::SOL_PACKET, option, std::ptr::from_ref(value).cast(), size_of::<T>() as libc::socklen_t)
-    };
+    let result =
+        unsafe { libc::setsockopt(fd.as_raw_fd(), level, option, std::ptr::from_ref(value).cast(), size_of::<T>() as libc::socklen_t) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Frames received and dropped since the last call. Sockets without a ring know the first two fields only.
+fn statistics(fd: &OwnedFd) -> io::Result<(u64, u64)> {
+    let mut stats = libc::tpacket_stats_v3 { tp_packets: 0, tp_drops: 0, tp_freeze_q_cnt: 0 };
+    let mut length = size_of::<libc::tpacket_stats_v3>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` octets into the structure.
+    let result =
+        unsafe { libc::getsockopt(fd.as_raw_fd(), libc::SOL_PACKET, libc::PACKET_STATISTICS, (&raw mut stats).cast(), &raw mut length) };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // tp_packets counts the dropped ones as well.
+    Ok((u64::from(stats.tp_packets.saturating_sub(stats.tp_drops)), u64::from(stats.tp_drops)))
 }
 
 /// Walks the frames of a block: `tpacket_block_desc`, then a chain of `tpacket3_hdr`, each with a `sockaddr_ll` behind it.

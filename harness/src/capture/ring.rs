@@ -1,9 +1,12 @@
 //! The recorder: one kernel ring per tap, one thread for all of them, frames delivered in time order.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -12,7 +15,8 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use tokio::sync::mpsc;
 
 use crate::dissect::{Direction, Frame};
-use crate::sys::{PacketRing, RawFrame, RingShape};
+use crate::scenario::model::Role;
+use crate::sys::{PacketRing, PacketSocket, RawFrame, RingShape};
 use crate::time::Timestamp;
 use crate::world::{World, WorldError};
 
@@ -72,37 +76,93 @@ pub struct TapStats {
 /// A running capture.
 #[derive(Debug)]
 pub struct Recorder {
-    stop: Arc<OwnedFd>,
+    /// Wakes the thread.
+    wake: Arc<OwnedFd>,
+    /// What it is woken for: the end, or just a fresh look.
+    over: Arc<AtomicBool>,
     horizon: Arc<AtomicI64>,
     stats: Receiver<io::Result<Stats>>,
+}
+
+/// How frames are taken from the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// Through mapped rings: hundreds of thousands of frames per second.
+    Ring,
+    /// One by one, without any timer: for virtual time.
+    OneByOne,
+}
+
+#[derive(Debug)]
+enum Tap {
+    Ring(PacketRing),
+    Socket(PacketSocket),
+}
+
+impl Tap {
+    fn bind(&self, index: u32) -> io::Result<()> {
+        match self {
+            Tap::Ring(ring) => ring.bind(index),
+            Tap::Socket(socket) => socket.bind(index),
+        }
+    }
+
+    fn take(&mut self, each: impl FnMut(RawFrame<'_>)) {
+        match self {
+            Tap::Ring(ring) => ring.take(each),
+            Tap::Socket(socket) => socket.take(each),
+        }
+    }
+
+    fn statistics(&self) -> io::Result<(u64, u64)> {
+        match self {
+            Tap::Ring(ring) => ring.statistics(),
+            Tap::Socket(socket) => socket.statistics(),
+        }
+    }
+}
+
+impl AsFd for Tap {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Tap::Ring(ring) => ring.as_fd(),
+            Tap::Socket(socket) => socket.as_fd(),
+        }
+    }
 }
 
 /// Rings that are being opened side by side: for each the kernel waits until every CPU has noticed (an RCU grace period,
 /// about 10 ms), and those waits can be shared, also with the building of the network's links.
 #[derive(Debug)]
 pub struct Rings {
+    how: How,
     shape: RingShape,
-    opening: Vec<(String, u32, JoinHandle<io::Result<PacketRing>>)>,
+    /// By tap: the tap at the far end of its link, if the tap's node may see frames that were never on the link.
+    senders: Vec<Option<u16>>,
+    opening: Vec<(String, u32, JoinHandle<io::Result<Tap>>)>,
 }
 
 impl Rings {
     /// Begins to open a ring for each tap; the nodes must be there, their interfaces need not.
-    pub fn open(world: &World, taps: &[String]) -> Result<Rings, RecordError> {
+    pub fn open(world: &World, taps: &[String], how: How) -> Result<Rings, RecordError> {
         let few = taps.len() <= MANY;
         // Every block that is handed over, full or not, stays taken until it has been read. Many small ones last for a second of
         // trickling traffic on a machine that is too busy to run us, and still hold a burst.
         let shape = RingShape { block: 16 << 10, blocks: if few { 256 } else { 128 }, retire_ms: if few { 4 } else { 8 } };
         let begin = |tap: &String| {
             let (node, index, _) = world.tap(tap)?;
-            let open = move || node.run(|| PacketRing::open(shape)).and_then(|r| r);
+            let open = move || match how {
+                How::Ring => node.run(|| PacketRing::open(shape))?.map(Tap::Ring),
+                How::OneByOne => node.run(PacketSocket::open)?.map(Tap::Socket),
+            };
             let thread = std::thread::Builder::new().name("ring".into()).spawn(open).map_err(Rings::refused(tap))?;
             Ok((tap.clone(), index, thread))
         };
-        Ok(Rings { shape, opening: taps.iter().map(begin).collect::<Result<_, RecordError>>()? })
+        Ok(Rings { how, shape, senders: senders(world, taps)?, opening: taps.iter().map(begin).collect::<Result<_, RecordError>>()? })
     }
 
-    fn bind(self) -> Result<Vec<(String, PacketRing)>, RecordError> {
-        let bind = |(tap, index, thread): (String, u32, JoinHandle<io::Result<PacketRing>>)| {
+    fn bind(self) -> Result<Vec<(String, Tap)>, RecordError> {
+        let bind = |(tap, index, thread): (String, u32, JoinHandle<io::Result<Tap>>)| {
             let opened = thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread that opens the ring panicked")));
             let ring = opened.and_then(|ring| ring.bind(index).map(|()| ring)).map_err(Rings::refused(&tap))?;
             Ok((tap, ring))
@@ -120,12 +180,13 @@ impl Recorder {
     /// Starts capturing; when this returns, every frame from now on is seen. Frames come numbered from 1 in batches; the
     /// channel ends after [`Recorder::finish`].
     pub fn start(rings: Rings) -> Result<(Recorder, mpsc::UnboundedReceiver<Vec<Frame>>), RecordError> {
-        let shape = rings.shape;
+        let pace = Pace::of(rings.how, rings.shape);
+        let senders = rings.senders.clone();
         let rings = rings.bind()?;
         let (send, frames) = mpsc::unbounded_channel();
-        let stop = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|e| RecordError::Thread(e.to_string()))?;
-        let stop = Arc::new(stop);
-        let told = Arc::clone(&stop);
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|e| RecordError::Thread(e.to_string()))?;
+        let (wake, over) = (Arc::new(wake), Arc::new(AtomicBool::new(false)));
+        let (woken, told) = (Arc::clone(&wake), Arc::clone(&over));
         let (tell, stats) = std::sync::mpsc::channel();
         let horizon = Arc::new(AtomicI64::new(0));
         let reached = Arc::clone(&horizon);
@@ -135,18 +196,19 @@ impl Recorder {
                 let mut rings = rings;
                 // Where it is allowed (not in a user namespace); it only makes losses rarer.
                 let _ = rustix::process::setpriority_process(None, -10);
-                let result = record(&mut rings, shape, &send, &told, &reached);
+                let result = record(&mut rings, pace, senders, &send, (&woken, &told), &reached);
                 // The channel of frames ends before the statistics come. Closing the rings takes the kernel some
                 // milliseconds each, which nobody has to wait for.
                 drop(send);
                 let _ = tell.send(result);
             })
             .map_err(|e| RecordError::Thread(e.to_string()))?;
-        Ok((Recorder { stop, horizon, stats }, frames))
+        Ok((Recorder { wake, over, horizon, stats }, frames))
     }
 
-    /// Every frame up to this moment has been delivered.
+    /// Every frame up to this moment has been delivered. The question makes the thread look anew, for the next question.
     pub fn horizon(&self) -> Timestamp {
+        self.wake();
         Timestamp(self.horizon.load(Ordering::Acquire))
     }
 
@@ -160,8 +222,13 @@ impl Recorder {
     }
 
     fn tell(&self) {
+        self.over.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    fn wake(&self) {
         // Cannot fail: the counter is far from full, and the descriptor is ours.
-        let _ = rustix::io::write(&*self.stop, &1u64.to_ne_bytes());
+        let _ = rustix::io::write(&*self.wake, &1u64.to_ne_bytes());
     }
 }
 
@@ -171,23 +238,55 @@ impl Drop for Recorder {
     }
 }
 
-/// The kernel hands over a block that is not full when its timer has fired twice.
-fn settle(shape: RingShape) -> Duration {
-    Duration::from_millis(u64::from(shape.retire_ms) * 3 + 2)
+/// Only gateways decapsulate.
+fn senders(world: &World, taps: &[String]) -> Result<Vec<Option<u16>>, RecordError> {
+    let gateway = |tap: &str| {
+        let node = tap.split_once('.').map_or(tap, |(node, _)| node);
+        world.network().nodes.iter().any(|n| n.name == node && n.role == Role::Gateway)
+    };
+    let sender = |tap: &String| -> Result<Option<u16>, RecordError> {
+        let (_, far) = world.link_of(tap)?;
+        let index = taps.iter().position(|t| *t == far).and_then(|i| u16::try_from(i).ok());
+        Ok(index.filter(|_| gateway(tap)))
+    };
+    taps.iter().map(sender).collect()
+}
+
+/// How the recording thread waits.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    /// Frames are handed over at most this long after they passed.
+    settle: Duration,
+    /// How long to wait for more while some are held back for ordering.
+    soon: Duration,
+    /// How long to wait when nothing happens; `None`: until something does.
+    idle: Option<Duration>,
+}
+
+impl Pace {
+    fn of(how: How, shape: RingShape) -> Pace {
+        let retire = Duration::from_millis(u64::from(shape.retire_ms));
+        match how {
+            // The kernel hands over a block that is not full when its timer has fired twice.
+            How::Ring => Pace { settle: retire * 3 + Duration::from_millis(2), soon: retire, idle: Some(IDLE) },
+            How::OneByOne => Pace { settle: Duration::from_millis(1), soon: Duration::from_millis(1), idle: None },
+        }
+    }
 }
 
 fn record(
-    rings: &mut [(String, PacketRing)],
-    shape: RingShape,
+    rings: &mut [(String, Tap)],
+    pace: Pace,
+    senders: Vec<Option<u16>>,
     send: &mpsc::UnboundedSender<Vec<Frame>>,
-    stop: &OwnedFd,
+    (wake, over): (&OwnedFd, &AtomicBool),
     reached: &AtomicI64,
 ) -> io::Result<Stats> {
-    let mut order = Order::default();
+    let mut order = Order { senders, ..Order::default() };
     let mut stopping: Option<Instant> = None;
     loop {
         // Read before the rings: what came before this moment minus the hold-back has been handed over by now.
-        let horizon = Timestamp::now() - settle(shape);
+        let horizon = Timestamp::now() - pace.settle;
         let ended = stopping.is_some_and(|until| Instant::now() >= until);
         for (tap, (_, ring)) in rings.iter_mut().enumerate() {
             ring.take(|raw| order.add(tap, raw));
@@ -202,9 +301,9 @@ fn record(
             break;
         }
         let soon = stopping.is_some() || !order.held.is_empty();
-        let told = wait(rings, stop, if soon { Duration::from_millis(u64::from(shape.retire_ms)) } else { IDLE })?;
-        if told && stopping.is_none() {
-            stopping = Some(Instant::now() + settle(shape));
+        wait(rings, wake, if soon { Some(pace.soon) } else { pace.idle })?;
+        if over.load(Ordering::Acquire) && stopping.is_none() {
+            stopping = Some(Instant::now() + pace.settle);
         }
     }
     let mut stats = Stats { late: order.late, ..Stats::default() };
@@ -215,12 +314,12 @@ fn record(
     Ok(stats)
 }
 
-/// Until a ring has something, we are told to stop (`true`), or time is up.
-fn wait(rings: &[(String, PacketRing)], stop: &OwnedFd, limit: Duration) -> io::Result<bool> {
+/// Until a ring has something, somebody wakes us, or time is up.
+fn wait(rings: &[(String, Tap)], wake: &OwnedFd, limit: Option<Duration>) -> io::Result<()> {
     let mut fds: Vec<PollFd<'_>> = rings.iter().map(|(_, ring)| PollFd::from_borrowed_fd(ring.as_fd(), PollFlags::IN)).collect();
-    fds.push(PollFd::from_borrowed_fd(stop.as_fd(), PollFlags::IN));
-    let timeout = Timespec { tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX), tv_nsec: i64::from(limit.subsec_nanos()) };
-    match poll(&mut fds, Some(&timeout)) {
+    fds.push(PollFd::from_borrowed_fd(wake.as_fd(), PollFlags::IN));
+    let timeout = limit.map(|l| Timespec { tv_sec: i64::try_from(l.as_secs()).unwrap_or(i64::MAX), tv_nsec: i64::from(l.subsec_nanos()) });
+    match poll(&mut fds, timeout.as_ref()) {
         Ok(_) | Err(rustix::io::Errno::INTR) => {}
         Err(e) => return Err(e.into()),
     }
@@ -230,8 +329,9 @@ fn wait(rings: &[(String, PacketRing)], stop: &OwnedFd, limit: Duration) -> io::
             socket2::SockRef::from(ring).take_error()?;
         }
     }
-    let told = rustix::io::read(stop, &mut [0u8; 8]).is_ok();
-    Ok(told)
+    // Nothing to read: it was not that.
+    let _ = rustix::io::read(wake, &mut [0u8; 8]);
+    Ok(())
 }
 
 /// Puts the frames of all taps into time order and numbers them.
@@ -241,6 +341,8 @@ struct Order {
     released: Timestamp,
     numbered: u32,
     late: u64,
+    senders: Vec<Option<u16>>,
+    under_way: HashMap<(u16, u64), u32>,
 }
 
 impl Order {
@@ -256,11 +358,42 @@ impl Order {
         });
     }
 
+    /// After it has taken a packet out of a tunnel, Linux receives that packet once more at the interface where the ESP packet
+    /// came in, and shows it to captures there. It was never on the link: nobody sent it at the other end.
+    fn was_on_the_link(&mut self, frame: &Frame) -> bool {
+        let key = |tap: u16| {
+            let mut hasher = DefaultHasher::new();
+            frame.data.hash(&mut hasher);
+            (tap, hasher.finish())
+        };
+        match frame.direction {
+            Direction::Out if self.senders.contains(&Some(frame.tap)) => {
+                *self.under_way.entry(key(frame.tap)).or_default() += 1;
+                true
+            }
+            Direction::In => match self.senders.get(usize::from(frame.tap)).copied().flatten() {
+                None => true,
+                Some(sender) => match self.under_way.entry(key(sender)) {
+                    Entry::Vacant(_) => false,
+                    Entry::Occupied(mut sent) => {
+                        *sent.get_mut() -= 1;
+                        if *sent.get() == 0 {
+                            sent.remove();
+                        }
+                        true
+                    }
+                },
+            },
+            _ => true,
+        }
+    }
+
     /// Frames up to the horizon (all of them, without one), numbered.
     fn release(&mut self, horizon: Option<Timestamp>) -> Vec<Frame> {
         self.held.sort_by_key(|f| f.time);
         let count = horizon.map_or(self.held.len(), |h| self.held.partition_point(|f| f.time <= h));
         let mut ready: Vec<Frame> = self.held.drain(..count).collect();
+        ready.retain(|frame| self.was_on_the_link(frame));
         for frame in &mut ready {
             self.numbered = self.numbered.saturating_add(1);
             frame.number = self.numbered;
@@ -287,5 +420,19 @@ mod tests {
         order.add(0, raw(15));
         let rest: Vec<_> = order.release(None).iter().map(|f| (f.number, f.time.0)).collect();
         assert_eq!((rest, order.late), (vec![(3, 15), (4, 30)], 1));
+    }
+    #[test]
+    fn what_nobody_sent_was_not_on_the_link() {
+        // Tap 1 is a gateway's, tap 0 is the other end of its link.
+        let mut order = Order { senders: vec![None, Some(0)], ..Order::default() };
+        let raw = |time, packet_type, data| RawFrame { time, orig_len: 60, packet_type, data };
+        order.add(0, raw(1, OUTGOING, &[1; 60]));
+        order.add(1, raw(2, 0, &[1; 60]));
+        order.add(1, raw(3, 0, &[2; 60]));
+        order.add(1, raw(4, OUTGOING, &[3; 60]));
+        order.add(0, raw(5, 0, &[3; 60]));
+        order.add(1, raw(6, 0, &[1; 60]));
+        let seen: Vec<_> = order.release(None).iter().map(|f| f.time.0).collect();
+        assert_eq!(seen, [1, 2, 4, 5]);
     }
 }

@@ -16,6 +16,7 @@ use crate::run::artefacts;
 use crate::run::drivers::Pairing;
 use crate::run::orchestrate::{self, Options};
 use crate::run::outcome::{Trouble, Verdict, Whose};
+use crate::run::worlds::WorldChoice;
 use crate::scenario::library::Library;
 use crate::scenario::model::Side;
 
@@ -28,7 +29,13 @@ pub struct RunArgs {
     /// Who plays whom: the first gateway's implementation, then the others'.
     #[arg(long, value_name = "A:B")]
     pub pair: Option<Pairing>,
-    /// Cells at once; default: four per core.
+    /// Whose kernel carries the packets.
+    #[arg(long, value_enum, default_value_t = WorldChoice::Auto)]
+    pub world: WorldChoice,
+    /// In the pocket world: let time pass as on the host.
+    #[arg(long)]
+    pub real_time: bool,
+    /// Cells at once in the host world; default: four per core. In the pocket world it is one per core.
     #[arg(long, short)]
     pub jobs: Option<usize>,
     /// Only one of the twins; without the other there is no verdict.
@@ -77,6 +84,8 @@ pub fn run(args: &RunArgs, library: &Library) -> Result<Exit, CliError> {
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let options = Options {
         pairing: args.pair.clone().unwrap_or_default(),
+        world: if args.keep && args.world == WorldChoice::Auto { WorldChoice::Host } else { args.world },
+        real_time: args.real_time,
         jobs: args.jobs.unwrap_or(cores * 4).max(1),
         keep: args.keep,
         only: args.only.map(|s| if s == OnlySide::Broken { Side::Broken } else { Side::Fixed }),
@@ -85,6 +94,9 @@ pub fn run(args: &RunArgs, library: &Library) -> Result<Exit, CliError> {
     };
     if options.keep && scenarios.len() > 1 {
         return Err(CliError::wrong("--keep keeps one scenario at a time; name it"));
+    }
+    if options.keep && options.world == WorldChoice::Pocket {
+        return Err(CliError::wrong("--keep works in the host world only: a pocket's nodes cannot be entered from outside"));
     }
     let mut reporter: Box<dyn Reporter> = match args.format {
         Format::Human => Box::new(Human::new(args.verbose)),

@@ -1,8 +1,8 @@
 //! The pairing table: the one place, besides the driver crates, that knows gateway implementations by name.
 
-use peer::{Driver, Missing};
+use peer::Driver;
 
-use crate::scenario::model::{Plan, Scenario};
+use crate::scenario::model::Plan;
 
 /// All implementations, the default first.
 pub fn all() -> Vec<Box<dyn Driver>> {
@@ -59,19 +59,4 @@ impl Pairing {
         let insisted = plan.gateways.get(index).and_then(|g| g.implementation.clone());
         insisted.unwrap_or_else(|| if index == 0 { self.first.clone() } else { self.others.clone() })
     }
-}
-
-/// Can this scenario run with this pairing on this machine? `Err`: why not, and what to do.
-pub fn runnable(scenario: &Scenario, pairing: &Pairing) -> Result<(), String> {
-    let mut asked: Vec<String> = (0..scenario.broken.gateways.len()).map(|i| pairing.of(&scenario.broken, i)).collect();
-    asked.sort();
-    asked.dedup();
-    for name in asked {
-        let driver = find(&name).ok_or_else(|| format!("no gateway implementation `{name}`; there are: {}", names().join(", ")))?;
-        let probe = driver.probe().map_err(|m: Missing| m.to_string())?;
-        if let Some(need) = scenario.needs.iter().find(|n| !probe.capabilities.contains(n)) {
-            return Err(format!("{name} {} with {} has no {need:?} here", probe.version, probe.data_path));
-        }
-    }
-    Ok(())
 }

@@ -15,12 +15,13 @@ use tokio::time::Instant;
 
 use super::faults::FaultBook;
 use super::judge::Judge;
-use super::ledger::Ledger;
+use super::ledger::{Ledger, Message};
 use super::outcome::{HealthReport, SideReport, Trouble, Whose};
 use super::traffic::Nodes;
 use super::traffic::services::Services;
+use super::worlds::{self, WorldKind};
 use super::{artefacts, drivers, evidence, script};
-use crate::capture::ring::{RecordError, Recorder, Rings};
+use crate::capture::ring::{How, RecordError, Recorder, Rings};
 use crate::dissect::Frame;
 use crate::event::What;
 use crate::scenario::model::Plan;
@@ -33,8 +34,18 @@ const TICK: Duration = Duration::from_millis(40);
 /// How long proofs of faults are waited for after everything else is decided.
 const PROOF_PATIENCE: Duration = Duration::from_millis(1500);
 
-/// What the parent hands to a cell.
+/// What the parent wants of a cell.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// Run a side.
+    Side(Box<Job>),
+    /// Say what the gateway implementations can do there.
+    Probe,
+}
+
+/// A side to run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Job {
     /// What to run.
     pub plan: Plan,
@@ -46,6 +57,8 @@ pub struct Job {
     pub title: String,
     /// Stay alive after the report until the parent goes away.
     pub keep: bool,
+    /// The world it runs in.
+    pub world: WorldKind,
 }
 
 /// Everything that the parts of a running side share.
@@ -85,7 +98,11 @@ impl Nodes for World {
 /// The cell's main function.
 pub fn cell_main(job: Vec<u8>, sink: EventSink) -> i32 {
     let job: Job = match serde_json::from_slice(&job) {
-        Ok(job) => job,
+        Ok(Order::Side(job)) => *job,
+        Ok(Order::Probe) => {
+            sink.emit(&Message::Probed(worlds::inventory()));
+            return 0;
+        }
         Err(e) => {
             eprintln!("the cell cannot read its job: {e}");
             return 1;
@@ -138,7 +155,11 @@ async fn carry_out(job: &Job, plan: Arc<Plan>, ledger: &Rc<Ledger>, report: &mut
     let uncaptured = |e: RecordError| trouble(Whose::Machine, format!("capture: {e}"));
     let world = Rc::new(World::found(&plan.network).map_err(refused)?);
     let taps = plan.taps();
-    let rings = Rings::open(&world, &taps).map_err(uncaptured)?;
+    let how = match job.world {
+        WorldKind::Host => How::Ring,
+        WorldKind::Pocket => How::OneByOne,
+    };
+    let rings = Rings::open(&world, &taps, how).map_err(uncaptured)?;
     world.connect().map_err(refused)?;
     for node in &plan.network.nodes {
         if let Ok(handle) = world.node(&node.name) {
@@ -169,7 +190,8 @@ async fn carry_out(job: &Job, plan: Arc<Plan>, ledger: &Rc<Ledger>, report: &mut
         reports: watch::Sender::new(0),
         health: RefCell::new(None),
     });
-    supervise(&lab, &recorder, &mut frames, &mut events, deadline).await;
+    let pace = Pace::of(job.world);
+    supervise(&lab, &recorder, &mut frames, &mut events, deadline, pace).await;
     conclude(job, &lab, recorder, frames, report).await.map_err(|e| trouble(Whose::Machine, format!("cannot write the evidence: {e}")))?;
     Ok(lab)
 }
@@ -213,6 +235,49 @@ pub fn driver_trouble(e: &DriverError) -> Trouble {
     trouble(whose, e.to_string())
 }
 
+/// How often the supervisor looks. In real time always equally often; in virtual time, where hours of silence must cost
+/// nothing, ever more rarely while nothing happens.
+struct Pace {
+    tick: Duration,
+    slowest: Duration,
+    quiet: u32,
+}
+
+impl Pace {
+    /// Looks without news before they become rarer: two seconds, longer than any patience that counts on them.
+    const QUIET: u32 = 50;
+
+    fn of(world: WorldKind) -> Pace {
+        let slowest = match world {
+            WorldKind::Host => TICK,
+            WorldKind::Pocket => Duration::from_secs(5),
+        };
+        Pace { tick: TICK, slowest, quiet: 0 }
+    }
+
+    /// Until the next look.
+    fn next(&mut self, news: bool) -> Duration {
+        if news {
+            (self.tick, self.quiet) = (TICK, 0);
+        } else {
+            self.quiet += 1;
+            if self.quiet > Pace::QUIET {
+                self.tick = (self.tick * 2).min(self.slowest);
+            }
+        }
+        self.tick
+    }
+
+    /// Something has happened: look soon.
+    fn hurry(&mut self, mut ticks: std::pin::Pin<&mut tokio::time::Sleep>) {
+        (self.tick, self.quiet) = (TICK, 0);
+        let soon = Instant::now() + TICK;
+        if ticks.deadline() > soon {
+            ticks.as_mut().reset(soon);
+        }
+    }
+}
+
 /// Lets the script run while packets and events arrive, until everything is decided or the deadline passes.
 async fn supervise(
     lab: &Rc<Lab>,
@@ -220,23 +285,30 @@ async fn supervise(
     frames: &mut mpsc::UnboundedReceiver<Vec<Frame>>,
     events: &mut mpsc::UnboundedReceiver<GatewayEvent>,
     deadline: Instant,
+    mut pace: Pace,
 ) {
     let script = script::run(Rc::clone(lab));
     tokio::pin!(script);
     let mut script_over: Option<Instant> = None;
-    let mut ticks = tokio::time::interval(TICK);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let ticks = tokio::time::sleep(TICK);
+    tokio::pin!(ticks);
+    let mut news = 0;
     loop {
         tokio::select! {
             () = &mut script, if script_over.is_none() => script_over = Some(Instant::now()),
             Some(batch) = frames.recv() => {
                 take_frames(lab, batch);
+                pace.hurry(ticks.as_mut());
             }
             Some(event) = events.recv() => {
                 lab.ledger.emit(What::Gateway { gateway: event.gateway, what: event.what });
                 lab.reports.send_modify(|n| *n += 1);
+                pace.hurry(ticks.as_mut());
             }
-            _ = ticks.tick() => {
+            () = &mut ticks => {
+                let so_far = lab.ledger.events().len();
+                ticks.as_mut().reset(Instant::now() + pace.next(so_far != news));
+                news = so_far;
                 fetch_keys(lab).await;
                 // First the horizon, then what was delivered up to it.
                 let now = recorder.horizon();

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::artefacts;
 use super::outcome::SideReport;
+use super::worlds::Inventory;
 use crate::event::{Event, What};
 use crate::time::Timestamp;
 use crate::world::cell::EventSink;
@@ -21,6 +22,8 @@ pub enum Message {
     Event(Event),
     /// The side's report: the last message.
     Report(Box<SideReport>),
+    /// What the implementations can do there: the answer to a probe.
+    Probed(Inventory),
 }
 
 /// Events so far.

@@ -13,3 +13,4 @@ pub mod outcome;
 pub mod script;
 pub mod traffic;
 pub mod tunnel;
+pub mod worlds;

@@ -9,22 +9,28 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::artefacts;
-use super::drivers::{Pairing, runnable};
-use super::lab::Job;
+use super::drivers::Pairing;
+use super::lab::{Job, Order};
 use super::ledger::Message;
 use super::outcome::{SideReport, Trouble, Verdict, Whose, verdict};
+use super::worlds::{Cores, WorldChoice, WorldKind, Worlds};
 use crate::event::Event;
 use crate::report::{Reporter, RunInfo, ScenarioResult};
 use crate::scenario::model::{Plan, Scenario, Side};
 use crate::time::Timestamp;
 use crate::world::cell::{CellError, CellHandle};
+use crate::world::pocket::Pocket;
 
 /// How to run.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Who plays whom.
     pub pairing: Pairing,
-    /// Cells at once.
+    /// Whose kernel.
+    pub world: WorldChoice,
+    /// Pockets let time pass as on the host.
+    pub real_time: bool,
+    /// Cells at once in the host world; in the pocket world, it is one per core.
     pub jobs: usize,
     /// Keep the cells alive after their reports until told to stop.
     pub keep: bool,
@@ -58,19 +64,23 @@ pub async fn run(scenarios: &[Scenario], options: &Options, reporter: &mut dyn R
     let dir = options.root.join(&options.run);
     let pairing = options.pairing.to_string();
     reporter.begin(&RunInfo { scenarios, pairing: &pairing, dir: &dir, jobs: options.jobs });
-    let slots = Arc::new(Semaphore::new(options.jobs.max(1)));
+    let places =
+        Arc::new(Places { worlds: Worlds::new(options.real_time), slots: Semaphore::new(options.jobs.max(1)), cores: Cores::default() });
     let (say, mut hear) = mpsc::unbounded_channel();
     let mut tasks = JoinSet::new();
     let mut results: Vec<Option<ScenarioResult>> = Vec::new();
     let mut open: Vec<usize> = Vec::new();
     for (i, scenario) in scenarios.iter().enumerate() {
-        if let Err(reason) = runnable(scenario, &options.pairing) {
-            let r = result(scenario, options, Verdict::Skipped(reason), Vec::new());
-            reporter.scenario_ended(&r);
-            results.push(Some(r));
-            open.push(0);
-            continue;
-        }
+        let world = match places.worlds.choose(options.world, scenario, &options.pairing).await {
+            Ok(world) => world,
+            Err(reason) => {
+                let r = result(scenario, options, Verdict::Skipped(reason), Vec::new(), Duration::ZERO);
+                reporter.scenario_ended(&r);
+                results.push(Some(r));
+                open.push(0);
+                continue;
+            }
+        };
         results.push(None);
         let plans: Vec<&Plan> = std::iter::once(&scenario.broken)
             .chain(scenario.fixed.as_ref())
@@ -78,15 +88,19 @@ pub async fn run(scenarios: &[Scenario], options: &Options, reporter: &mut dyn R
             .collect();
         open.push(plans.len());
         for plan in plans {
-            tasks.spawn(side(i, job(scenario, plan, options), Arc::clone(&slots), say.clone()));
+            tasks.spawn(side(i, job(scenario, plan, options, world), Arc::clone(&places), say.clone()));
         }
     }
     drop(say);
     let mut sides: BTreeMap<usize, Vec<SideReport>> = BTreeMap::new();
     let mut kept = Vec::new();
+    let mut starts: BTreeMap<usize, Instant> = BTreeMap::new();
     while let Some(heard) = hear.recv().await {
         match heard {
-            Heard::Started(i, side) => reporter.side_started(&scenarios[i].id, side),
+            Heard::Started(i, side) => {
+                starts.entry(i).or_insert_with(Instant::now);
+                reporter.side_started(&scenarios[i].id, side);
+            }
             Heard::Event(i, side, event) => reporter.event(&scenarios[i].id, side, &event),
             Heard::Kept(cell) => kept.push(cell),
             Heard::Ended(i, report) => {
@@ -96,7 +110,8 @@ pub async fn run(scenarios: &[Scenario], options: &Options, reporter: &mut dyn R
                 if reports.len() == open[i] {
                     let mut reports = std::mem::take(reports);
                     reports.sort_by_key(|r| r.side);
-                    let r = result(&scenarios[i], options, judge(&scenarios[i], &reports), reports);
+                    let elapsed = starts.get(&i).map_or(Duration::ZERO, Instant::elapsed);
+                    let r = result(&scenarios[i], options, judge(&scenarios[i], &reports), reports, elapsed);
                     reporter.scenario_ended(&r);
                     results[i] = Some(r);
                 }
@@ -116,10 +131,8 @@ fn judge(scenario: &Scenario, reports: &[SideReport]) -> Verdict {
     }
 }
 
-fn result(scenario: &Scenario, options: &Options, verdict: Verdict, sides: Vec<SideReport>) -> ScenarioResult {
-    let start = sides.iter().map(|s| s.started).min();
-    let end = sides.iter().map(|s| s.started + s.elapsed).max();
-    let elapsed = start.zip(end).map_or(Duration::ZERO, |(s, e)| e.since(s));
+/// `elapsed`: as the clock on the wall says; the sides' own times may be virtual.
+fn result(scenario: &Scenario, options: &Options, verdict: Verdict, sides: Vec<SideReport>, elapsed: Duration) -> ScenarioResult {
     ScenarioResult {
         scenario: scenario.id.clone(),
         kind: scenario.kind,
@@ -142,10 +155,16 @@ fn result(scenario: &Scenario, options: &Options, verdict: Verdict, sides: Vec<S
 fn again(scenario: &Scenario, options: &Options) -> String {
     let what = if Path::new(&scenario.file).is_file() { scenario.file.as_str() } else { scenario.id.as_str() };
     let pair = if options.pairing == Pairing::default() { String::new() } else { format!(" --pair {}", options.pairing) };
-    format!("faultlab run {what}{pair}")
+    let world = match options.world {
+        WorldChoice::Auto => "",
+        WorldChoice::Host => " --world host",
+        WorldChoice::Pocket => " --world pocket",
+    };
+    let real = if options.real_time { " --real-time" } else { "" };
+    format!("faultlab run {what}{pair}{world}{real}")
 }
 
-fn job(scenario: &Scenario, plan: &Plan, options: &Options) -> Job {
+fn job(scenario: &Scenario, plan: &Plan, options: &Options, world: WorldKind) -> Job {
     let implementations = plan.gateways.iter().enumerate().map(|(i, g)| (g.config.name.clone(), options.pairing.of(plan, i))).collect();
     Job {
         dir: artefacts::side_dir(&options.root, &options.run, &scenario.id, plan.side),
@@ -153,16 +172,39 @@ fn job(scenario: &Scenario, plan: &Plan, options: &Options) -> Job {
         plan: plan.clone(),
         implementations,
         keep: options.keep,
+        world,
     }
 }
 
-async fn side(index: usize, mut job: Job, slots: Arc<Semaphore>, say: mpsc::UnboundedSender<Heard>) {
-    let Ok(_slot) = slots.acquire().await else { return };
+/// What all sides share.
+struct Places {
+    worlds: Worlds,
+    slots: Semaphore,
+    cores: Cores,
+}
+
+/// How long a pocket may be silent, by the clock on the wall. In virtual time nothing waits, so silence means that the guest
+/// hangs (a program that waits for the clock by looking at it, for instance).
+const SILENCE: Duration = Duration::from_secs(90);
+
+async fn side(index: usize, mut job: Job, places: Arc<Places>, say: mpsc::UnboundedSender<Heard>) {
+    let (mut _slot, mut _core, mut pocket) = (None, None, None);
+    match job.world {
+        WorldKind::Host => {
+            let Ok(slot) = places.slots.acquire().await else { return };
+            _slot = Some(slot);
+        }
+        WorldKind::Pocket => {
+            let Some(core) = places.cores.take().await else { return };
+            pocket = places.worlds.pocket_on(Some(core.cpu)).await;
+            _core = Some(core);
+        }
+    }
     let side = job.plan.side;
     // The listener lives as long as any task; a failed send can only mean that everything is being torn down.
     let _ = say.send(Heard::Started(index, side));
     let started = Timestamp::now();
-    let report = match cell(index, &mut job, &say).await {
+    let report = match cell(index, &mut job, pocket, &say).await {
         Ok((report, cell)) => {
             if let Some(cell) = cell {
                 let _ = say.send(Heard::Kept(cell));
@@ -178,18 +220,36 @@ async fn side(index: usize, mut job: Job, slots: Arc<Semaphore>, say: mpsc::Unbo
     let _ = say.send(Heard::Ended(index, Box::new(report)));
 }
 
-async fn cell(index: usize, job: &mut Job, say: &mpsc::UnboundedSender<Heard>) -> Result<(SideReport, Option<CellHandle>), Trouble> {
+async fn cell(
+    index: usize,
+    job: &mut Job,
+    pocket: Option<Pocket>,
+    say: &mpsc::UnboundedSender<Heard>,
+) -> Result<(SideReport, Option<CellHandle>), Trouble> {
     let machine = |text: String| Trouble { whose: Whose::Machine, text };
     std::fs::create_dir_all(&job.dir).map_err(|e| machine(format!("cannot make the evidence folder {}: {e}", job.dir.display())))?;
     // The cell has other mounts, but sees the same folder under its absolute name.
     job.dir = std::fs::canonicalize(&job.dir).map_err(|e| machine(format!("{}: {e}", job.dir.display())))?;
-    let mut cell = CellHandle::spawn(job).map_err(|e| match e {
+    let order = Order::Side(Box::new(job.clone()));
+    let spawned = match pocket {
+        None => CellHandle::spawn(&order),
+        Some(pocket) => {
+            let pocket = Pocket { share: Some(job.dir.clone()), ..pocket };
+            // Starting the kernel takes a third of a second, in which the others must be heard.
+            let started = tokio::task::spawn_blocking(move || CellHandle::spawn_pocket(&order, &pocket));
+            started.await.map_err(|e| Trouble { whose: Whose::Us, text: e.to_string() })?
+        }
+    };
+    let mut cell = spawned.map_err(|e| match e {
         CellError::Refused(_) | CellError::Io { .. } => machine(e.to_string()),
         CellError::Died(_) | CellError::Garbage(_) | CellError::Job(_) => Trouble { whose: Whose::Us, text: e.to_string() },
     })?;
+    let patience = match job.world {
+        WorldKind::Host => None,
+        WorldKind::Pocket => Some(SILENCE),
+    };
     let mut report = None;
-    while let Some(said) = cell.next().await {
-        let said = said.map_err(|e| Trouble { whose: Whose::Us, text: e.to_string() })?;
+    while let Some(said) = next(&mut cell, patience).await? {
         match serde_json::from_value::<Message>(said) {
             Ok(Message::Event(event)) => {
                 let _ = say.send(Heard::Event(index, job.plan.side, Box::new(event)));
@@ -198,6 +258,7 @@ async fn cell(index: usize, job: &mut Job, say: &mpsc::UnboundedSender<Heard>) -
                 report = Some(*r);
                 break;
             }
+            Ok(Message::Probed(_)) => {}
             Err(e) => return Err(Trouble { whose: Whose::Us, text: format!("the cell said something that is no message: {e}") }),
         }
     }
@@ -217,6 +278,23 @@ async fn cell(index: usize, job: &mut Job, say: &mpsc::UnboundedSender<Heard>) -
             Err(Trouble { whose: Whose::Us, text: exit.to_string() })
         }
     }
+}
+
+/// The next message; an error when the cell is silent for too long.
+async fn next(cell: &mut CellHandle, patience: Option<Duration>) -> Result<Option<serde_json::Value>, Trouble> {
+    let said = match patience {
+        None => cell.next().await,
+        Some(limit) => match tokio::time::timeout(limit, cell.next()).await {
+            Ok(said) => said,
+            Err(_) => {
+                cell.kill();
+                let console = cell.wait().await;
+                let text = format!("the pocket kernel was silent for {} s and was ended: {console}", limit.as_secs());
+                return Err(Trouble { whose: Whose::Us, text });
+            }
+        },
+    };
+    said.transpose().map_err(|e| Trouble { whose: Whose::Us, text: e.to_string() })
 }
 
 /// Node names and the file descriptors of their namespaces, as the cell told them.

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use peer::{Capability, GatewayConfig};
+use peer::{Capability, EspMode, GatewayConfig, IkeMode};
 use serde::{Deserialize, Serialize};
 
 use crate::schema::Args;
@@ -40,6 +40,8 @@ pub struct Scenario {
     pub kind: ScenarioKind,
     /// What a gateway implementation must be able to do.
     pub needs: Vec<Capability>,
+    /// It takes hours: only a world with virtual time will do.
+    pub virtual_time: bool,
     /// The broken side (for a control: the only one).
     pub broken: Plan,
     /// The fixed twin; absent in a control.
@@ -303,6 +305,22 @@ pub struct Health {
 }
 
 impl Plan {
+    /// What the settings of the gateways need.
+    pub fn needs(&self) -> Vec<Capability> {
+        let connections = self.gateways.iter().flat_map(|g| &g.config.connections);
+        connections
+            .flat_map(|c| {
+                let version = match c.ike {
+                    IkeMode::V1Main => Capability::Ikev1,
+                    IkeMode::V1Aggressive => Capability::Aggressive,
+                    IkeMode::V2 => Capability::Ikev2,
+                };
+                let mode = (c.mode == EspMode::Transport).then_some(Capability::Transport);
+                std::iter::once(version).chain(mode)
+            })
+            .collect()
+    }
+
     /// Tap names in interface order: `node.iface`.
     pub fn taps(&self) -> Vec<String> {
         self.network.nodes.iter().flat_map(|n| n.ifaces.iter().map(move |i| format!("{}.{}", n.name, i.name))).collect()

@@ -10,6 +10,7 @@ use super::check::overlaid;
 use super::checked::{Checked, CheckedExpect};
 use super::model::{Expect, Fault, GatewayPlan, Health, Must, Network, Plan, Role, Scenario, ScenarioKind, Side, Step};
 use super::peers::{self, Peers};
+use super::sections::VIRTUAL_TIME;
 use super::walk::Walker;
 use crate::schema::{Args, Value};
 
@@ -71,6 +72,7 @@ pub(super) fn build(walker: &mut Walker<'_>, checked: Checked) -> Option<Scenari
         tags: list("tags"),
         kind: if control { ScenarioKind::Control } else { ScenarioKind::Failure },
         needs: checked.scenario.texts("needs").into_iter().filter_map(capability).collect(),
+        virtual_time: checked.scenario.texts("needs").contains(&VIRTUAL_TIME),
         broken,
         fixed,
         fix_about: checked.fix.map(|f| f.about).unwrap_or_default(),

@@ -3,7 +3,12 @@
 use crate::schema::{Kind, Param};
 
 /// Words of [`peer::Capability`].
-pub const CAPABILITIES: &[&str] = &["ikev1", "aggressive", "ikev2", "raw-esp", "udp-esp", "ah", "transport", "mobike"];
+pub const CAPABILITIES: &[&str] = &["ikev1", "aggressive", "ikev2", "raw-esp", "udp-esp", "ah", "transport", "mobike", "esn", "ipcomp"];
+/// What a scenario may need: capabilities of its gateways, and of the world.
+pub const NEEDS: &[&str] =
+    &["ikev1", "aggressive", "ikev2", "raw-esp", "udp-esp", "ah", "transport", "mobike", "esn", "ipcomp", VIRTUAL_TIME];
+/// Hours pass in seconds.
+pub const VIRTUAL_TIME: &str = "virtual-time";
 
 /// `[scenario]`.
 pub const SCENARIO: &[Param] = &[
@@ -16,7 +21,12 @@ pub const SCENARIO: &[Param] = &[
     Param::default("level", Kind::Word(&["core", "extended"]), "\"core\"", "`core` scenarios run by default"),
     Param::default("tags", Kind::List(&Kind::Text), "[]", "free words for selection on the command line"),
     Param::default("kind", Kind::Word(&["failure", "control"]), "\"failure\"", "a control has no fault and must simply work"),
-    Param::default("needs", Kind::List(&Kind::Word(CAPABILITIES)), "[]", "what a gateway implementation must be able to do"),
+    Param::default(
+        "needs",
+        Kind::List(&Kind::Word(NEEDS)),
+        "[]",
+        "what the gateway implementations must be able to do; `virtual-time`: only the pocket world will do",
+    ),
     Param::default("deadline", Kind::Duration, "\"30s\"", "judge what is there this long after the start of a side"),
 ];
 

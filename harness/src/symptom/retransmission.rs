@@ -29,7 +29,7 @@ pub const SYMPTOM: Symptom = Symptom {
             "backoff",
             Kind::Word(&["configured", "any"]),
             "\"configured\"",
-            "gaps as configured (within 10 % and 100 ms), or any",
+            "gaps as configured (never early; late by at most 10 % and 400 ms), or any",
         ),
         Param::default("gives-up", Kind::Bool, "true", "after the last copy the sender falls silent for at least the next gap"),
     ],
@@ -122,7 +122,7 @@ fn standing(by: &str, copies: &[&Record], wanted: &Wanted, last_of: &HashMap<u64
     }
     if wanted.configured {
         for (gap, want) in gaps.iter().zip(wanted.retransmit.gaps()) {
-            if gap.abs_diff(want) > tolerance(want) {
+            if *gap + EARLY < want || *gap > want + lateness(want) {
                 let text = format!("{}; a gap of {:.2} s should be {:.2} s", proof.text, gap.as_secs_f64(), want.as_secs_f64());
                 return Standing::Refuted(Proof { text, ..proof });
             }
@@ -134,7 +134,7 @@ fn standing(by: &str, copies: &[&Record], wanted: &Wanted, last_of: &HashMap<u64
     }
     // The sender's next move is due one more gap after the last copy.
     let next = wanted.retransmit.timeout.mul_f64(wanted.retransmit.base.powi(i32::try_from(again).unwrap_or(i32::MAX)));
-    let until = last.frame.time + next + tolerance(next);
+    let until = last.frame.time + next + lateness(next);
     let later = last.ike().and_then(|i| last_of.get(&i.message.spi_i)).filter(|r| r.frame.time > last.frame.time);
     match later {
         // It went on with the same SA: an answer came, so nothing was given up.
@@ -148,9 +148,12 @@ fn standing(by: &str, copies: &[&Record], wanted: &Wanted, last_of: &HashMap<u64
     }
 }
 
-/// 10 % and 100 ms: timers of daemons fire late on a busy machine.
-fn tolerance(gap: Duration) -> Duration {
-    gap.mul_f64(0.1) + Duration::from_millis(100)
+/// Timers never fire early; clocks are read at different places.
+const EARLY: Duration = Duration::from_millis(20);
+
+/// 10 % and 400 ms: timers of daemons fire late on a busy machine; 250 ms were seen.
+fn lateness(gap: Duration) -> Duration {
+    gap.mul_f64(0.1) + Duration::from_millis(400)
 }
 
 /// The last IKE message that the gateway sent on each initiator's SPI.
@@ -177,9 +180,9 @@ mod tests {
     fn the_configured_copies_and_then_silence() {
         let mut story = repeated(&[0, 300, 840]);
         // The third copy is due 972 ms later.
-        story.ask("retransmission", &AT_WEST, 850).open(Some(840 + 1069 + 100), false);
+        story.ask("retransmission", &AT_WEST, 850).open(Some(840 + 1069 + 400), false);
         story.ike(1812, "west.wan", WEST, EAST, &Msg::v2(34, 0));
-        let until = 1812 + 1924 + 100;
+        let until = 1812 + 1924 + 400;
         story.ask("retransmission", &AT_WEST, 1900).open(Some(until), true);
         assert_eq!(story.ask("retransmission", &AT_WEST, until + 1).holds().frames, [1, 2, 3, 4]);
         story.lost = 1;
@@ -188,15 +191,15 @@ mod tests {
 
     #[test]
     fn a_fifth_copy_or_a_wrong_gap_refutes_it_when_traffic_is_over() {
-        for times in [&[0, 300, 840, 1812, 3500][..], &[0, 700, 1240, 2212]] {
+        for times in [&[0, 300, 840, 1812, 3500][..], &[0, 900, 1440, 2412], &[0, 200, 740, 1712]] {
             let mut story = repeated(times);
             story.ask("retransmission", &AT_WEST, 9000).open(None, false);
             story.script_ends(9000);
             story.ask("retransmission", &AT_WEST, 9500).fails();
         }
-        assert!(repeated(&[0, 700]).ask_at_end("retransmission", &AT_WEST, 9000).fails().text.contains("a gap of 0.70 s should be 0.30 s"));
+        assert!(repeated(&[0, 900]).ask_at_end("retransmission", &AT_WEST, 9000).fails().text.contains("a gap of 0.90 s should be 0.30 s"));
         let loose = [AT_WEST[0], AT_WEST[1], ("backoff", "any"), ("copies", ">= 1"), ("gives-up", "false")];
-        repeated(&[0, 700]).ask("retransmission", &loose, 701).holds();
+        repeated(&[0, 900]).ask("retransmission", &loose, 901).holds();
     }
 
     #[test]

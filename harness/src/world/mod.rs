@@ -6,6 +6,7 @@ pub mod faults;
 pub mod kernel;
 pub mod namespaces;
 pub mod node;
+pub mod pocket;
 pub mod probe;
 
 pub use build::{World, WorldError};

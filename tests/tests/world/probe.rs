@@ -4,7 +4,7 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use faultlab::capture::ring::{Recorder, Rings, Stats};
+use faultlab::capture::ring::{How, Recorder, Rings, Stats};
 use faultlab::dissect::{Capture, Frame, Record};
 use faultlab::world::{NodeHandle, World};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -57,7 +57,7 @@ pub struct Taps {
 impl Taps {
     pub fn start(world: &World) -> Result<Taps, String> {
         let taps = world.taps();
-        let (recorder, frames) = Recorder::start(Rings::open(world, &taps).map_err(say)?).map_err(say)?;
+        let (recorder, frames) = Recorder::start(Rings::open(world, &taps, How::Ring).map_err(say)?).map_err(say)?;
         Ok(Taps { recorder, frames, capture: Capture { taps, records: Vec::new() } })
     }
 

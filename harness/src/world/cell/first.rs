@@ -21,6 +21,10 @@ pub struct EventSink {
 }
 
 impl EventSink {
+    pub(super) fn new(out: Arc<Mutex<File>>) -> EventSink {
+        EventSink { out }
+    }
+
     /// Sends one event. When nobody listens any more the cell is about to be killed, so errors do not matter here.
     pub fn emit(&self, event: &impl Serialize) {
         if let Ok(mut line) = serde_json::to_vec(event) {
@@ -82,7 +86,7 @@ pub(super) fn first(cell_main: fn(Vec<u8>, EventSink) -> i32) -> i32 {
     if let Err(e) = watcher {
         return refuse(Refusal::new("start a thread", e, "the limit of processes may be reached"));
     }
-    let sink = EventSink { out: Arc::new(Mutex::new(events)) };
+    let sink = EventSink::new(Arc::new(Mutex::new(events)));
     catch_unwind(AssertUnwindSafe(|| cell_main(job, sink))).unwrap_or(101)
 }
 
@@ -97,14 +101,14 @@ fn take_streams() -> Result<(File, File), Refusal> {
     Ok((File::from(lifeline), File::from(events)))
 }
 
-fn say(out: &mut impl Write, greeting: &Greeting) {
+pub(super) fn say(out: &mut impl Write, greeting: &Greeting) {
     if let Ok(mut line) = serde_json::to_vec(greeting) {
         line.push(b'\n');
         let _ = out.write_all(&line).and_then(|()| out.flush());
     }
 }
 
-fn refuse(refusal: Refusal) -> i32 {
+pub(super) fn refuse(refusal: Refusal) -> i32 {
     say(&mut std::io::stdout(), &Greeting::Refused(refusal));
     Exit::Machine as i32
 }

@@ -12,7 +12,9 @@ use serde::Serialize;
 use tokio::sync::{mpsc as channel, watch};
 
 use super::super::namespaces::Refusal;
-use super::{Greeting, OUTER};
+use super::super::pocket::Pocket;
+use super::guest::{EXIT_WORDS, Orders};
+use super::{Greeting, OUTER, POCKET_OUTER};
 
 /// Lines of a cell's standard error that are kept.
 const TAIL: usize = 60;
@@ -79,15 +81,31 @@ impl CellHandle {
     /// Starts a cell and hands it its job. Blocks for the few milliseconds until the cell has its namespaces, so that a
     /// machine that cannot is known at once.
     pub fn spawn(job: &impl Serialize) -> Result<CellHandle, CellError> {
-        let mut job = serde_json::to_vec(job)?;
+        let own = std::process::id().to_string();
+        CellHandle::begin(serde_json::to_vec(job)?, vec![OUTER.into(), own], false)
+    }
+
+    /// The same in a pocket kernel.
+    pub fn spawn_pocket(job: &impl Serialize, pocket: &Pocket) -> Result<CellHandle, CellError> {
+        let share = pocket.share.clone();
+        let orders = Orders { env: std::env::vars().collect(), share, job: serde_json::to_value(job)? };
+        let own = std::process::id().to_string();
+        CellHandle::begin(serde_json::to_vec(&orders)?, vec![POCKET_OUTER.into(), own, serde_json::to_string(pocket)?], true)
+    }
+
+    /// `early`: the job is wanted before the greeting.
+    fn begin(mut job: Vec<u8>, args: Vec<String>, early: bool) -> Result<CellHandle, CellError> {
         job.push(b'\n');
-        let mut child = spawn_outer().map_err(|source| CellError::Io { doing: "starting a cell", source })?;
+        let mut child = spawn_outer(args).map_err(|source| CellError::Io { doing: "starting a cell", source })?;
         let (Some(mut stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
             return Err(CellError::Io { doing: "starting a cell", source: std::io::Error::other("no pipes") });
         };
         let tail = Tail::default();
         let reader = keep_tail(stderr, Arc::clone(&tail))?;
         let mut stdout = BufReader::new(stdout);
+        // A cell that died meanwhile is told by what it did not say, by `next` and by `wait`.
+        let mut hand_over = |now: bool| now.then(|| stdin.write_all(&job).and_then(|()| stdin.flush()));
+        let _ = hand_over(early);
         let greeted = greet(&mut stdout);
         let (tell, exit) = watch::channel(None);
         let first_pid = match greeted {
@@ -117,8 +135,7 @@ impl CellHandle {
         })?;
         let (send, events) = channel::unbounded_channel();
         thread("cell-events", move || forward(stdout, &send))?;
-        // A cell that died meanwhile is told by `next` and `wait`.
-        let _ = stdin.write_all(&job).and_then(|()| stdin.flush());
+        let _ = hand_over(!early);
         Ok(CellHandle { first_pid, first, _lifeline: stdin, events, exit })
     }
 
@@ -159,27 +176,27 @@ impl Drop for CellHandle {
 }
 
 /// PDEATHSIG looks at the thread that spawned, not at the process: one thread spawns all cells and never ends.
-fn spawn_outer() -> std::io::Result<Child> {
-    type Reply = mpsc::Sender<std::io::Result<Child>>;
-    static SPAWNER: OnceLock<Mutex<mpsc::Sender<Reply>>> = OnceLock::new();
+fn spawn_outer(args: Vec<String>) -> std::io::Result<Child> {
+    type Request = (Vec<String>, mpsc::Sender<std::io::Result<Child>>);
+    static SPAWNER: OnceLock<Mutex<mpsc::Sender<Request>>> = OnceLock::new();
     let spawner = SPAWNER.get_or_init(|| {
-        let (requests, inbox) = mpsc::channel::<Reply>();
+        let (requests, inbox) = mpsc::channel::<Request>();
         let _detached = std::thread::Builder::new().name("cell-spawner".into()).spawn(move || {
-            for reply in inbox {
-                let _ = reply.send(command().spawn());
+            for (args, reply) in inbox {
+                let _ = reply.send(command(&args).spawn());
             }
         });
         Mutex::new(requests)
     });
     let (reply, answer) = mpsc::channel();
     let lost = || std::io::Error::other("the thread that starts cells is gone");
-    spawner.lock().unwrap_or_else(PoisonError::into_inner).send(reply).map_err(|_| lost())?;
+    spawner.lock().unwrap_or_else(PoisonError::into_inner).send((args, reply)).map_err(|_| lost())?;
     answer.recv().map_err(|_| lost())?
 }
 
-fn command() -> Command {
+fn command(args: &[String]) -> Command {
     let mut command = Command::new("/proc/self/exe");
-    command.arg(OUTER).arg(std::process::id().to_string());
+    command.args(args);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // Ctrl-C is for us alone: we decide what happens to the cells.
     command.process_group(0);
@@ -242,7 +259,9 @@ fn reap(mut child: Child, stderr: std::thread::JoinHandle<()>, tail: &Tail) -> C
     let _ = stderr.join();
     let lines = tail.lock().unwrap_or_else(PoisonError::into_inner);
     let stderr = lines.iter().flat_map(|l| [l.as_str(), "\n"]).collect();
-    let code = status.and_then(|s| s.code().or_else(|| s.signal().map(|n| 128 + n)));
+    // A pocket's first process says its status before the kernel switches off.
+    let told = lines.iter().rev().find_map(|l| l.trim().strip_prefix(EXIT_WORDS)?.parse().ok());
+    let code = told.or_else(|| status.and_then(|s| s.code().or_else(|| s.signal().map(|n| 128 + n))));
     CellExit { code, stderr }
 }
 

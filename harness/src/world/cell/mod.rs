@@ -4,10 +4,15 @@
 //! process 1 of the new process-id namespace, so everything inside dies with it. Both die with the process above them
 //! (`PDEATHSIG`), and the end of the lifeline (standard input) ends the cell as well. The job goes in as one line of
 //! JSON; events come out as lines of JSON.
+//!
+//! In the pocket world the two are `__pocket-outer` and `__pocket-first`, the parent of a kernel, and the code that plays
+//! `__cell` is that kernel's first process, `__pocket-init`; the streams are the same.
 
 mod enter;
 mod first;
+mod guest;
 mod handle;
+mod pocket;
 
 pub(super) use enter::enter_args;
 pub use enter::enter_cell;
@@ -34,6 +39,9 @@ const OUTER: &str = "__cell-outer";
 const FIRST: &str = "__cell";
 const ENTER: &str = "__enter";
 const JOIN: &str = "__join";
+const POCKET_OUTER: &str = "__pocket-outer";
+const POCKET_FIRST: &str = "__pocket-first";
+const POCKET_INIT: &str = "__pocket-init";
 
 /// To be called first in `main`, while the process has one thread. When this process was started as part of a cell, plays
 /// that part and never returns; otherwise returns at once. `cell_main` gets the job and returns the exit status.
@@ -44,6 +52,9 @@ pub fn entry(cell_main: fn(Vec<u8>, EventSink) -> i32) {
         Some(FIRST) => first::first(cell_main),
         Some(ENTER) => enter::enter(args),
         Some(JOIN) => enter::join(args),
+        Some(POCKET_OUTER) => pocket::outer(args.next(), args.next()),
+        Some(POCKET_FIRST) => pocket::first(args.next()),
+        Some(POCKET_INIT) => guest::init(cell_main, args.next()),
         _ => return,
     };
     std::process::exit(status)

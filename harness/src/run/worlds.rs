@@ -1,0 +1,210 @@
+//! Which world a scenario runs in: what it needs against what each world and its gateway implementations have.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use peer::{Capability, Missing, Probe};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{OnceCell, Semaphore};
+
+use super::drivers::{self, Pairing};
+use super::lab::Order;
+use super::ledger::Message;
+use crate::scenario::model::{Plan, Scenario};
+use crate::world::cell::CellHandle;
+use crate::world::pocket::{self, Pocket};
+
+/// Whose kernel carries the packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WorldKind {
+    /// Namespaces of the running kernel, in real time.
+    Host,
+    /// A kernel of our own, in virtual time.
+    Pocket,
+}
+
+impl WorldKind {
+    /// Its name on the command line and in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            WorldKind::Host => "host",
+            WorldKind::Pocket => "pocket",
+        }
+    }
+}
+
+/// What the user asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum WorldChoice {
+    /// The host world where it suffices, the pocket world otherwise.
+    #[default]
+    Auto,
+    /// The running kernel only.
+    Host,
+    /// The pocket kernel only.
+    Pocket,
+}
+
+/// What each implementation can do in a world, or why it is not there.
+pub type Inventory = BTreeMap<String, Result<Probe, Missing>>;
+
+/// What this process finds, in the world that it runs in.
+pub fn inventory() -> Inventory {
+    drivers::all().iter().map(|d| (d.name().to_owned(), d.probe())).collect()
+}
+
+/// How long a probe of the pocket world may take; it takes about a second.
+const PROBE_LIMIT: Duration = Duration::from_secs(60);
+
+/// The worlds of this machine. Each is looked at when first needed.
+#[derive(Debug, Default)]
+pub struct Worlds {
+    real_time: bool,
+    host: OnceCell<Inventory>,
+    pocket: OnceCell<Result<(PathBuf, Inventory), Missing>>,
+}
+
+impl Worlds {
+    /// `real_time`: pockets do not use virtual time.
+    pub fn new(real_time: bool) -> Worlds {
+        Worlds { real_time, ..Worlds::default() }
+    }
+
+    /// A world in which this scenario can run with this pairing; an error says why there is none, and what to do.
+    pub async fn choose(&self, choice: WorldChoice, scenario: &Scenario, pairing: &Pairing) -> Result<WorldKind, String> {
+        let host = match choice {
+            WorldChoice::Pocket => None,
+            _ => match self.host(scenario, pairing).await {
+                Ok(()) => return Ok(WorldKind::Host),
+                Err(reason) => Some(reason),
+            },
+        };
+        if choice == WorldChoice::Host {
+            return Err(host.unwrap_or_default());
+        }
+        match self.in_pocket(scenario, pairing).await {
+            Ok(()) => Ok(WorldKind::Pocket),
+            // Without a pocket, what the host lacks is the point.
+            Err(reason) => Err(host.map_or(reason.clone(), |host| format!("{host}; and in the pocket world: {reason}"))),
+        }
+    }
+
+    async fn host(&self, scenario: &Scenario, pairing: &Pairing) -> Result<(), String> {
+        if scenario.virtual_time {
+            return Err("it takes hours, which only the pocket world makes short".into());
+        }
+        let found = self.host.get_or_init(|| async { inventory() }).await;
+        runnable(scenario, pairing, found)
+    }
+
+    async fn in_pocket(&self, scenario: &Scenario, pairing: &Pairing) -> Result<(), String> {
+        if scenario.virtual_time && self.real_time {
+            return Err("it takes hours, and --real-time was asked for".into());
+        }
+        let (_, found) = self.pocket().await.as_ref().map_err(Missing::to_string)?;
+        runnable(scenario, pairing, found)
+    }
+
+    /// The pocket kernel, and what the implementations can do in it.
+    pub async fn pocket(&self) -> &Result<(PathBuf, Inventory), Missing> {
+        self.pocket.get_or_init(look_into_pocket).await
+    }
+
+    /// How to start a pocket cell on a core.
+    pub async fn pocket_on(&self, cpu: Option<usize>) -> Option<Pocket> {
+        let (kernel, _) = self.pocket().await.as_ref().ok()?;
+        Some(Pocket { cpu, real_time: self.real_time, ..Pocket::new(kernel.clone()) })
+    }
+}
+
+/// Asks the drivers inside a pocket.
+async fn look_into_pocket() -> Result<(PathBuf, Inventory), Missing> {
+    let kernel = pocket::find()?;
+    let failed = |what: String| Missing { what, hint: format!("remove {} and build it again: make kernel", kernel.display()) };
+    let mut cell = CellHandle::spawn_pocket(&Order::Probe, &Pocket::new(kernel.clone()))
+        .map_err(|e| failed(format!("the pocket kernel does not start: {e}")))?;
+    let Ok(said) = tokio::time::timeout(PROBE_LIMIT, cell.next()).await else {
+        return Err(failed(format!("the pocket kernel gave no answer within {} s", PROBE_LIMIT.as_secs())));
+    };
+    match said.map(|s| s.map(serde_json::from_value::<Message>)) {
+        Some(Ok(Ok(Message::Probed(found)))) => Ok((kernel, found)),
+        Some(other) => Err(failed(format!("the pocket kernel gave another answer than asked for: {other:?}"))),
+        None => Err(failed(format!("the pocket kernel ended: {}", cell.wait().await))),
+    }
+}
+
+/// Can this scenario run with this pairing where these implementations are? `Err`: why not, and what to do.
+pub fn runnable(scenario: &Scenario, pairing: &Pairing, found: &Inventory) -> Result<(), String> {
+    let mut asked: Vec<String> = (0..scenario.broken.gateways.len()).map(|i| pairing.of(&scenario.broken, i)).collect();
+    asked.sort();
+    asked.dedup();
+    let needs = needs(scenario);
+    for name in asked {
+        let probe = match found.get(&name) {
+            None => return Err(format!("no gateway implementation `{name}`; there are: {}", drivers::names().join(", "))),
+            Some(Err(missing)) => return Err(missing.to_string()),
+            Some(Ok(probe)) => probe,
+        };
+        if let Some(need) = needs.iter().find(|n| !probe.capabilities.contains(n)) {
+            let need = serde_json::to_value(need).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
+            return Err(format!("{name} {} with {} has no {need} here", probe.version, probe.data_path));
+        }
+    }
+    Ok(())
+}
+
+/// What the scenario says it needs, and what its gateways' settings need.
+fn needs(scenario: &Scenario) -> Vec<Capability> {
+    let mut needs = scenario.needs.clone();
+    let plans = std::iter::once(&scenario.broken).chain(scenario.fixed.as_ref());
+    needs.extend(plans.flat_map(Plan::needs));
+    needs.sort_unstable();
+    needs.dedup();
+    needs
+}
+
+/// Places for pocket cells: one per core, because each has one CPU and stays on its core.
+#[derive(Debug)]
+pub struct Cores {
+    free: std::sync::Mutex<Vec<usize>>,
+    places: Arc<Semaphore>,
+}
+
+impl Default for Cores {
+    fn default() -> Cores {
+        let allowed = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0)).ok();
+        let is_set = |cpu: &usize| allowed.is_some_and(|set| set.is_set(*cpu).unwrap_or(false));
+        let mut free: Vec<usize> = (0..nix::sched::CpuSet::count()).filter(is_set).collect();
+        if free.is_empty() {
+            free.push(0);
+        }
+        Cores { places: Arc::new(Semaphore::new(free.len())), free: std::sync::Mutex::new(free) }
+    }
+}
+
+/// A core that nobody else uses for a pocket meanwhile.
+#[derive(Debug)]
+pub struct Core<'c> {
+    cores: &'c Cores,
+    /// Its number.
+    pub cpu: usize,
+    _place: tokio::sync::OwnedSemaphorePermit,
+}
+
+impl Cores {
+    /// Waits for a core. `None`: everything is being torn down.
+    pub async fn take(&self) -> Option<Core<'_>> {
+        let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
+        let cpu = self.free.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop()?;
+        Some(Core { cores: self, cpu, _place: place })
+    }
+}
+
+impl Drop for Core<'_> {
+    fn drop(&mut self) {
+        self.cores.free.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(self.cpu);
+    }
+}
