@@ -10,6 +10,7 @@ use crate::filter::Filter;
 use crate::scenario::model::{Fault, Plan, When};
 use crate::world::build::World;
 use crate::world::faults::{self, Evidence, InForce, Proved};
+use crate::world::kernel::xfrm;
 
 /// All faults of a side.
 pub struct FaultBook {
@@ -259,6 +260,9 @@ async fn daemon(lab: &Rc<Lab>, fault: &Fault) -> Result<String, String> {
     if fault.action != "daemon-restart" {
         return Ok(format!("{name}'s daemon was {state}: process {before} is gone"));
     }
+    // SAs in the kernel outlive a killed daemon, but not the reboot that this stands for.
+    let node = lab.world.node(name).map_err(|e| e.to_string())?;
+    node.run(xfrm::flush).and_then(|r| r).map_err(|e| format!("{name}'s kernel keeps its SAs: {e}"))?;
     gateway.restart().await.map_err(|e| e.to_string())?;
     lab.ledger.emit(What::Daemon { gateway: name.to_owned(), state: "restarted".to_owned() });
     match gateway.pid() {

@@ -128,7 +128,7 @@ pub const WORDS: &[Word] = &[
     },
     Word {
         name: "daemon-restart",
-        doc: "Kills a gateway's daemon and starts it again, without any SA. Proof: a new process answers and knows no SA.",
+        doc: "Kills a gateway's daemon, makes the kernel forget its SAs, and starts the daemon again, as after a power cut. Proof: a new process answers and knows no SA.",
         params: &[Param::required("at", Kind::Gateway, "whose daemon")],
     },
     Word {

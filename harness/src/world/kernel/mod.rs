@@ -6,3 +6,4 @@ pub mod netlink;
 pub mod nft;
 pub mod routes;
 pub mod sysctl;
+pub mod xfrm;
