@@ -14,9 +14,9 @@ pub const PARAMS: &[Param] = &[
     Param::default("mode", Kind::Word(&["tunnel", "transport"]), "\"tunnel\"", "ESP mode"),
     Param::optional("local-ts", Kind::List(&Kind::Prefix), "own traffic selectors; default: the prefixes its node protects"),
     Param::optional("remote-ts", Kind::List(&Kind::Prefix), "the peer's traffic selectors; default: what the peer's node protects"),
-    Param::optional("ike-rekey", Kind::Duration, "re-key the IKE SA after this long; default: never"),
-    Param::optional("child-rekey", Kind::Duration, "re-key the child SA after this long; default: never"),
-    Param::optional("child-life", Kind::Duration, "hard lifetime of the child SA; default: unlimited"),
+    Param::optional("ike-rekey", Kind::Duration, "re-key the IKE SA after this long; `0s` and default: never"),
+    Param::optional("child-rekey", Kind::Duration, "re-key the child SA after this long; `0s` and default: never"),
+    Param::optional("child-life", Kind::Duration, "hard lifetime of the child SA; `0s` and default: unlimited"),
     Param::optional(
         "inactivity",
         Kind::Duration,
