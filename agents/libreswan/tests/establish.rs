@@ -72,8 +72,8 @@ async fn aggressive_mode_comes_up() {
 
 #[tokio::test]
 async fn transport_mode_and_forced_encapsulation_come_up() {
-    let Some(lab) = Lab::new() else { return };
     for ike in [IkeMode::V2, IkeMode::V1Main] {
+        let Some(lab) = Lab::new() else { return };
         let tweak = |w: &mut GatewayConfig, e: &mut GatewayConfig| {
             for side in [w, e] {
                 let c = &mut side.connections[0];

@@ -17,6 +17,10 @@ async fn comes_up(ike: IkeMode, proposal: &str, esp: &str) {
             for side in [w, e] {
                 side.connections[0].ike_proposals = vec![proposal.into()];
                 side.connections[0].esp_proposals = vec![esp.into()];
+                // Of an IKEv1 SA that is never re-keyed charon says that it lives 0 s, which pluto takes at its word.
+                if ike != IkeMode::V2 {
+                    side.connections[0].ike_rekey = Some(Duration::from_secs(3600));
+                }
             }
         };
         let (mut west, mut east) = lab.pair(ike, tweak).await;
@@ -29,12 +33,21 @@ async fn comes_up(ike: IkeMode, proposal: &str, esp: &str) {
         assert!(lab.reaches("west", "10.2.0.1") && lab.reaches("east", "10.1.0.1"), "{}", lab.kernel("west"));
         let (a, b) = (west.gateway.keys().await, east.gateway.keys().await);
         // What pluto found in its log is what charon found in its own.
-        assert_eq!(a.ikev2, b.ikev2, "{ike:?} {proposal}");
+        assert_eq!(without_parity(&a.ikev2), without_parity(&b.ikev2), "{ike:?} {proposal}");
         assert!(a.esp.len() == 2 && a.esp.iter().all(|k| b.esp.contains(k)), "{a:?} {b:?}");
         // A goodbye is understood both ways.
         west.gateway.stop(false).await.unwrap();
         east.until("child down", |e| matches!(e, GatewayEventKind::ChildDown { .. })).await;
     }
+}
+
+/// NSS sets the parity bits of DES keys, which mean nothing.
+fn without_parity(keys: &[Ikev2Keys]) -> Vec<Ikev2Keys> {
+    let mut keys = keys.to_vec();
+    for k in keys.iter_mut().filter(|k| k.encryption == Cipher::TripleDes) {
+        k.sk_ei.iter_mut().chain(&mut k.sk_er).for_each(|octet| *octet &= 0xfe);
+    }
+    keys
 }
 
 #[tokio::test]

@@ -25,8 +25,8 @@ fn exists(pid: u32) -> bool {
 
 #[tokio::test]
 async fn a_killed_daemon_restarts_without_sas_and_keeps_the_keys_of_both_lives() {
-    let Some(lab) = Lab::new() else { return };
     for ike in [IkeMode::V2, IkeMode::V1Main] {
+        let Some(lab) = Lab::new() else { return };
         let (mut west, mut east) = lab.pair(ike, |_, _| {}).await;
         assert_eq!(west.gateway.initiate("west-east", LONG).await.unwrap(), Outcome::Established);
         east.until("child up", is_up).await;
@@ -38,7 +38,7 @@ async fn a_killed_daemon_restarts_without_sas_and_keeps_the_keys_of_both_lives()
         assert_eq!(lab.kernel("west"), "");
         assert_eq!(west.gateway.initiate("west-east", LONG).await.unwrap(), Outcome::Established, "{}", west.log());
         east.until("child up again", is_up).await;
-        assert!(lab.reaches("west", "10.2.0.1"));
+        assert!(lab.reaches("west", "10.2.0.1"), "{ike:?}\n{}\n{}\n{}", lab.kernel("west"), lab.kernel("east"), east.log());
         let keys = west.gateway.keys().await;
         assert_eq!(keys.esp.len(), 4, "{keys:?}");
         assert_eq!(keys.ikev2.len(), if ike == IkeMode::V2 { 2 } else { 0 }, "{keys:?}");
@@ -93,13 +93,13 @@ async fn dropping_a_gateway_kills_its_daemon() {
 
 #[tokio::test]
 async fn rekeying_tells_the_new_keys() {
-    let Some(lab) = Lab::new() else { return };
     for (ike, proposal) in
         [(IkeMode::V2, "aes128-sha256-modp2048"), (IkeMode::V2, "aes256gcm16-prfsha384-ecp384"), (IkeMode::V1Main, "aes128-sha1-modp2048")]
     {
+        let Some(lab) = Lab::new() else { return };
         let tweak = |w: &mut GatewayConfig, e: &mut GatewayConfig| {
-            w.connections[0].child_rekey = Some(Duration::from_secs(20));
-            w.connections[0].ike_rekey = Some(Duration::from_secs(50));
+            w.connections[0].child_rekey = Some(Duration::from_secs(10));
+            w.connections[0].ike_rekey = Some(Duration::from_secs(25));
             w.connections[0].ike_proposals = vec![proposal.into()];
             e.connections[0].ike_proposals = vec![proposal.into()];
         };
@@ -126,8 +126,8 @@ async fn rekeying_tells_the_new_keys() {
 
 #[tokio::test]
 async fn a_dead_peer_is_found() {
-    let Some(lab) = Lab::new() else { return };
     for ike in [IkeMode::V2, IkeMode::V1Main] {
+        let Some(lab) = Lab::new() else { return };
         let tweak = |w: &mut GatewayConfig, _: &mut GatewayConfig| {
             w.connections[0].dpd_delay = Some(Duration::from_secs(2));
         };
@@ -140,8 +140,8 @@ async fn a_dead_peer_is_found() {
 
 #[tokio::test]
 async fn a_dead_peer_is_called_again_when_asked_for() {
-    let Some(lab) = Lab::new() else { return };
     for ike in [IkeMode::V2, IkeMode::V1Main] {
+        let Some(lab) = Lab::new() else { return };
         let tweak = |w: &mut GatewayConfig, _: &mut GatewayConfig| {
             w.connections[0].dpd_delay = Some(Duration::from_secs(1));
             w.connections[0].dpd_action = ChildAction::Start;
