@@ -17,10 +17,6 @@ async fn comes_up(ike: IkeMode, proposal: &str, esp: &str) {
             for side in [w, e] {
                 side.connections[0].ike_proposals = vec![proposal.into()];
                 side.connections[0].esp_proposals = vec![esp.into()];
-                // Of an IKEv1 SA that is never re-keyed charon says that it lives 0 s, which pluto takes at its word.
-                if ike != IkeMode::V2 {
-                    side.connections[0].ike_rekey = Some(Duration::from_secs(3600));
-                }
             }
         };
         let (mut west, mut east) = lab.pair(ike, tweak).await;
