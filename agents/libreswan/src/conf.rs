@@ -74,6 +74,12 @@ fn connection(found: &Found, config: &GatewayConfig, c: &Connection) -> Result<(
         return Err(("inactivity", "this daemon does not close idle child SAs".into()));
     }
     let mut notes = Vec::new();
+    if config.nat_keepalive.is_some() {
+        notes.push(
+            "nat_keepalive: 4.10 looks for due ones when an IKE SA comes up, and if none is due then, not again before the next does"
+                .into(),
+        );
+    }
     let mut lines: Vec<(&str, String)> = vec![
         ("authby", "secret".into()),
         ("auto", "ignore".into()),
@@ -185,8 +191,8 @@ fn lifetimes(c: &Connection, lines: &mut Vec<(&str, String)>, notes: &mut Vec<St
         ("salifetime", format!("{salifetime}s")),
         ("ikelifetime", format!("{ikelifetime}s")),
     ]);
-    if rekey && c.close_action == ChildAction::None {
-        notes.push("close_action none: a daemon that re-keys also begins anew what its peer closes, if it was the initiator".into());
+    if c.close_action == ChildAction::None && (rekey || c.ike != IkeMode::V2) {
+        notes.push("close_action none: an initiator of IKEv1, or one that re-keys, tries once more what its peer closes".into());
     }
     for (name, given) in
         [("ike_rekey", c.ike_rekey), ("child_rekey", c.child_rekey), ("child_life", c.child_life), ("dpd_delay", c.dpd_delay)]

@@ -52,8 +52,10 @@ pub(crate) struct Connection {
 
 #[derive(Debug, PartialEq, Eq)]
 enum State {
-    /// An initiation of ours goes on.
-    Trying,
+    /// An initiation of ours goes on, perhaps for a successor of a child SA.
+    Trying {
+        successor_of: Option<u32>,
+    },
     Ike {
         replaced: bool,
     },
@@ -70,7 +72,7 @@ impl Connection {
 
     /// An initiation goes on.
     pub(crate) fn is_trying(&self) -> bool {
-        self.states.values().any(|s| *s == State::Trying)
+        self.states.values().any(|s| matches!(s, State::Trying { .. }))
     }
 
     /// Why the last attempt failed, in the daemon's words.
@@ -114,15 +116,11 @@ impl Tracker {
             c.causes.push(text.to_owned());
         }
         if let Some(rest) = text.strip_prefix("initiating ") {
-            let replaced = number_after(rest, "to replace #").or_else(|| number_after(rest, "SA #"));
-            let rekeying = replaced.is_some_and(|n| matches!(c.states.get(&n), Some(State::Child { .. })));
-            if !rest.starts_with("rekey") && !rekeying {
+            if !rest.starts_with("rekey") {
                 if c.states.is_empty() {
                     c.causes.clear();
                 }
-                c.states.insert(number, State::Trying);
-            } else if let Some(old) = replaced.filter(|_| rest.starts_with("Quick Mode")) {
-                c.replace(old);
+                c.states.insert(number, State::Trying { successor_of: number_after(rest, "to replace #") });
             }
         } else if let Some((_, old)) = text.split_once("rekeyed IKE SA #") {
             old.split(' ').next().and_then(|n| n.parse().ok()).into_iter().for_each(|old| c.replace(old));
@@ -131,7 +129,11 @@ impl Tracker {
             c.states.insert(number, State::Ike { replaced: false });
             return Some(GatewayEventKind::IkeUp { connection: connection() });
         } else if established(text, "Child SA") || text.contains("rekeyed Child SA #") || text.starts_with("IPsec SA established") {
-            number_after(text, "rekeyed Child SA #").into_iter().for_each(|old| c.replace(old));
+            let successor_of = match c.states.get(&number) {
+                Some(State::Trying { successor_of }) => *successor_of,
+                _ => number_after(text, "rekeyed Child SA #"),
+            };
+            successor_of.into_iter().for_each(|old| c.replace(old));
             c.states.insert(number, State::Child { replaced: false });
             let (spi_in, spi_out) = (spi(text, " <0x")?, spi(text, "=>0x")?);
             return Some(GatewayEventKind::ChildUp { connection: connection(), child: connection(), spi_in, spi_out });
@@ -144,7 +146,7 @@ impl Tracker {
             }
         } else if text.starts_with("deleting state (") || text.starts_with("deleting larval") {
             match c.states.get(&number) {
-                Some(State::Trying) => {
+                Some(State::Trying { .. }) => {
                     c.states.remove(&number);
                     c.gave_up();
                 }

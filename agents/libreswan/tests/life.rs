@@ -158,6 +158,33 @@ async fn a_dead_peer_is_called_again_when_asked_for() {
 }
 
 #[tokio::test]
+async fn what_starts_by_itself_leaves_no_trap_when_the_peer_closes_it() {
+    for ike in [IkeMode::V2, IkeMode::V1Main] {
+        let Some(lab) = Lab::new() else { return };
+        let mut east = lab.start(lab.config("east", ike)).await.unwrap();
+        let mut config = lab.config("west", ike);
+        config.connections[0].start_action = ChildAction::Start;
+        let mut west = lab.start(config).await.unwrap();
+        west.until("child up", is_up).await;
+        east.until("child up", is_up).await;
+        assert!(lab.reaches("west", "10.2.0.1"));
+        east.gateway.stop(false).await.unwrap();
+        west.until("child down", is_down).await;
+        west.until("IKE down", |e| matches!(e, GatewayEventKind::IkeDown { .. })).await;
+        let gone = async {
+            while lab.policies("west").contains("dst 10.2.0.0/24") {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        assert!(tokio::time::timeout(LONG, gone).await.is_ok(), "{}\n{}", lab.policies("west"), west.log());
+        east.gateway.restart().await.unwrap();
+        // In clear, and nobody is called.
+        assert!(lab.reaches("west", "10.2.0.1"));
+        assert_eq!(west.log().matches("initiating IKEv").count(), 1, "{}", west.log());
+    }
+}
+
+#[tokio::test]
 async fn a_packet_brings_a_trapped_child_up_and_a_closed_one_stays_closed() {
     let Some(lab) = Lab::new() else { return };
     let tweak = |w: &mut GatewayConfig, _: &mut GatewayConfig| w.connections[0].start_action = ChildAction::Trap;

@@ -97,6 +97,26 @@ fn a_rejected_child_is_a_failure_although_the_ike_sa_is_up() {
 }
 
 #[test]
+fn a_closed_ikev1_child_is_down_although_its_successor_is_being_tried() {
+    let (events, tracker) = told(&[
+        r#""net" #2: IPsec SA established tunnel mode {ESP=>0x9ee47f37 <0x097301cc xfrm=AES_CBC_128-HMAC_SHA2_256_128 DPD=passive}"#,
+        r#""net" #1: received Delete SA payload: replace IPsec State #2 now"#,
+        r#""net" #3: initiating Quick Mode IKEv1+PSK+ENCRYPT+TUNNEL+UP to replace #2 {using isakmp#1 msgid:b7bc6c37 proposal=AES_CBC_128-HMAC_SHA2_256_128 pfsgroup=no-pfs}"#,
+        r#""net" #2: deleting state (STATE_QUICK_I2) aged 0.005318s and sending notification"#,
+        r#""net" #2: ESP traffic information: in=59B out=31B"#,
+        r#""net" #3: sent Quick Mode request, to replace #2"#,
+        r#""net" #3: IPsec SA established tunnel mode {ESP=>0x9ee47f38 <0x097301cd xfrm=AES_CBC_128-HMAC_SHA2_256_128 DPD=passive}"#,
+        r#""net" #4: initiating Quick Mode IKEv1+PSK+ENCRYPT+TUNNEL+UP to replace #3 {using isakmp#1 msgid:b7bc6c37 proposal=AES_CBC_128-HMAC_SHA2_256_128 pfsgroup=no-pfs}"#,
+        r#""net" #4: IPsec SA established tunnel mode {ESP=>0x9ee47f39 <0x097301ce xfrm=AES_CBC_128-HMAC_SHA2_256_128 DPD=passive}"#,
+        r#""net" #3: ESP traffic information: in=59B out=31B"#,
+    ]);
+    let up = |spi_out, spi_in| ChildUp { connection: name(), child: name(), spi_in, spi_out };
+    let down = ChildDown { connection: name(), child: name() };
+    assert_eq!(events, [up(0x9ee47f37, 0x097301cc), down, up(0x9ee47f38, 0x097301cd), up(0x9ee47f39, 0x097301ce)]);
+    assert!(tracker.connection("net").unwrap().is_up());
+}
+
+#[test]
 fn anything_may_be_fed() {
     for line in ["", "\"", "\"net\" #: ", "\"net\" #99999999999: initiating", "\"net\" #1: IPsec SA established tunnel mode {ESP=>0x"] {
         told(&[line]);

@@ -145,22 +145,9 @@ impl Lab {
         String::from_utf8_lossy(&self.run(side, &["ip", "-s", "xfrm", "state"]).stdout).into_owned()
     }
 
-    /// Starts tcpdump on the east side's link; returns when it listens.
-    pub fn capture(&self) -> Capture {
-        let file = self.dir.path().join("wire.pcap");
-        let mut child = Command::new("ip")
-            .args(["netns", "exec", &self.east, "tcpdump", "--immediate-mode", "-Uni", "wan", "-w"])
-            .arg(&file)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut said = std::io::BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
-        while !line.contains("listening on") {
-            line.clear();
-            assert_ne!(std::io::BufRead::read_line(&mut said, &mut line).unwrap(), 0, "tcpdump ended");
-        }
-        Capture { child, file, _said: said }
+    /// The kernel's policies of a side.
+    pub fn policies(&self, side: &str) -> String {
+        String::from_utf8_lossy(&self.run(side, &["ip", "xfrm", "policy"]).stdout).into_owned()
     }
 }
 
@@ -169,29 +156,6 @@ impl Drop for Lab {
         for ns in [&self.west, &self.east] {
             let _ = Command::new("ip").args(["netns", "del", ns]).stderr(Stdio::null()).status();
         }
-    }
-}
-
-pub struct Capture {
-    child: std::process::Child,
-    file: PathBuf,
-    _said: std::io::BufReader<std::process::ChildStderr>,
-}
-
-impl Capture {
-    /// Ends the capture and returns the file.
-    pub fn stop(mut self) -> PathBuf {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-        self.child.wait().unwrap();
-        self.file.clone()
-    }
-}
-
-impl Drop for Capture {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
