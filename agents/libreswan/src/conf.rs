@@ -70,6 +70,11 @@ fn connection(found: &Found, config: &GatewayConfig, c: &Connection) -> Result<(
     if !plain(&c.name) {
         return Err(("name", format!("`{}` is not a name that this daemon's configuration can hold", c.name)));
     }
+    for (setting, id) in [("local_id", &c.local_id), ("remote_id", &c.remote_id)] {
+        if id.is_empty() || id.chars().any(|ch| ch.is_control() || ch == '"') {
+            return Err((setting, format!("{id:?} is not an identity that this daemon's configuration can hold")));
+        }
+    }
     if c.inactivity.is_some() {
         return Err(("inactivity", "this daemon does not close idle child SAs".into()));
     }
@@ -151,10 +156,8 @@ fn retransmission(profile: &Retransmit, lines: &mut Vec<(&str, String)>, notes: 
     // Half-way between the last wanted copy and the one after it.
     lines.extend([("retransmit-interval", gap.to_string()), ("retransmit-timeout", format!("{}ms", last_copy + last_copy / 2))]);
     notes.push(format!(
-        "retransmission: {} copies at {gap} ms after the first, then at twice the time of the one before (base {} is not this daemon's), \
-         given up after {} ms",
+        "retransmission: copies {gap} ms after the first, then always at twice the time; {} of them; given up after {} ms",
         profile.tries,
-        profile.base,
         last_copy * 2
     ));
     Ok(())
@@ -238,41 +241,4 @@ fn secret(psk: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn timing(timeout: u64, tries: u32) -> Result<Vec<(&'static str, String)>, Refusal> {
-        let mut lines = Vec::new();
-        let profile = Retransmit { timeout: Duration::from_millis(timeout), base: 2.0, tries };
-        retransmission(&profile, &mut lines, &mut Vec::new()).map(|()| lines)
-    }
-
-    #[test]
-    fn the_timeout_lies_between_the_last_copy_and_the_next() {
-        // Copies at 300, 600 and 1200 ms; the next would be at 2400 ms.
-        let lines = timing(300, 3).unwrap();
-        assert_eq!(lines, [("retransmit-interval", "300".to_owned()), ("retransmit-timeout", "1800ms".to_owned())]);
-        assert_eq!(timing(300, 0).unwrap_err().0, "retransmit");
-        assert_eq!(timing(300, 13).unwrap_err().0, "retransmit");
-    }
-
-    #[test]
-    fn identities_and_secrets() {
-        assert_eq!(identity("west.example"), "@west.example");
-        assert_eq!(identity("10.9.0.1"), "10.9.0.1");
-        assert_eq!(identity("user@west.example"), "user@west.example");
-        assert_eq!(secret("correct horse"), "\"correct horse\"");
-        assert_eq!(secret("a\"b"), "0x612262");
-    }
-
-    #[test]
-    fn selectors() {
-        let net = |n: &str| -> IpNet { n.parse().unwrap() };
-        let host = Some("10.9.0.1".parse().unwrap());
-        assert_eq!(selector(EspMode::Tunnel, &[net("10.1.0.0/24")], host), Ok(Some("10.1.0.0/24".into())));
-        assert_eq!(selector(EspMode::Tunnel, &[net("10.9.0.1/32")], host), Ok(None));
-        assert_eq!(selector(EspMode::Transport, &[net("10.9.0.1/32")], host), Ok(None));
-        assert!(selector(EspMode::Transport, &[net("10.1.0.0/24")], host).is_err());
-        assert!(selector(EspMode::Tunnel, &[net("10.1.0.0/24"), net("10.3.0.0/24")], host).is_err());
-    }
-}
+mod tests;

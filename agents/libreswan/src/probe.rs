@@ -55,6 +55,16 @@ impl Found {
     }
 }
 
+#[cfg(test)]
+impl Found {
+    /// An installed daemon that is never started.
+    pub(crate) fn sample() -> Found {
+        let programs = PathBuf::from(INSTALLED[0]);
+        let seen_at = programs.clone();
+        Found { programs, seen_at, certutil: PathBuf::new(), root: None, version: "4.10".into(), ah: true, ipcomp: true }
+    }
+}
+
 /// The loader's path: every folder below `lib` and `usr/lib` that holds shared objects.
 fn libraries(root: &Path) -> OsString {
     let mut folders = Vec::new();
