@@ -177,7 +177,10 @@ impl Gateway for Pluto {
         }
         // An attempt that goes on is joined; another one would be a second IKE SA.
         if !trying || !self.daemon.is_running() {
-            let answer = self.daemon.whack(&["--name", connection, "--initiate", "--asynchronous"]).await?;
+            // A paused daemon finds the request when it goes on.
+            let args = ["--name", connection, "--initiate", "--asynchronous"];
+            let Ok(answer) = timeout_at(until, self.daemon.whack(&args)).await else { return Ok(Outcome::Pending) };
+            let answer = answer?;
             if !answer.success {
                 return Ok(Outcome::Failed { reason: answer.text });
             }

@@ -74,6 +74,11 @@ async fn a_paused_daemon_is_silent_and_can_still_be_stopped() {
     assert_eq!(west.gateway.initiate("west-east", LONG).await.unwrap(), Outcome::Established, "{}", west.log());
     east.gateway.pause(true).await.unwrap();
     east.gateway.stop(false).await.unwrap();
+    // Asked while it is paused, it answers no request.
+    west.gateway.stop(true).await.unwrap();
+    west.gateway.restart().await.unwrap();
+    west.gateway.pause(true).await.unwrap();
+    assert_eq!(west.gateway.initiate("west-east", Duration::from_secs(1)).await.unwrap(), Outcome::Pending);
 }
 
 #[tokio::test]
