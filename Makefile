@@ -6,7 +6,7 @@ PACKAGES := strongswan-charon strongswan-swanctl libcharon-extra-plugins libchar
             libstrongswan-extra-plugins libstrongswan-standard-plugins tshark
 BINARY := target/release/faultlab
 
-.PHONY: run test test-only bench check install-deps clean
+.PHONY: run test test-only bench check install-deps peers clean
 
 ## run: reproduce and explain every failure (installs what it needs first)
 run: install-deps
@@ -33,6 +33,10 @@ check:
 ## install-deps: Debian or Ubuntu packages; elsewhere says what is missing
 install-deps:
 	@./tests/install-deps.sh $(PACKAGES)
+
+## peers: gateways whose packages conflict with strongSwan's, unpacked beside the system (no root needed)
+peers:
+	@./tests/install-peers.sh
 
 clean:
 	$(CARGO) clean
