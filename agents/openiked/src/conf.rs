@@ -10,11 +10,6 @@ use crate::algorithms::{For, transforms};
 
 /// The configuration's name, as the daemon sees it.
 pub(crate) const FILE: &str = "/etc/iked.conf";
-/// A configuration without connections: loading it says goodbye to all peers.
-pub(crate) const FAREWELL: &str = "/etc/farewell.conf";
-/// Text of [`FAREWELL`].
-pub(crate) const FAREWELL_TEXT: &str = "set nomobike\n";
-
 /// A setting that iked does not have.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
@@ -203,7 +198,8 @@ pub(crate) mod tests {
 
     #[test]
     fn what_iked_has_not_is_refused_by_name() {
-        let tweaks: [(&str, fn(&mut Connection)); 8] = [
+        type Tweak = fn(&mut Connection);
+        let tweaks: [(&str, Tweak); 8] = [
             ("ike of", |c| c.ike = IkeMode::V1Main),
             ("force_encap", |c| c.force_encap = true),
             ("inactivity", |c| c.inactivity = Some(Duration::from_secs(9))),

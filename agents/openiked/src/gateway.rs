@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use peer::{Accepted, ChildAction, DriverError, Gateway, Keys, Launch, Outcome};
 use tokio::time::{Instant, timeout_at};
 
-use crate::conf::{FAREWELL, FAREWELL_TEXT, deviations};
+use crate::conf::deviations;
 use crate::control::{Control, accepted, at_start, is_over, write_configuration};
 use crate::daemon::{Books, Daemon, LOG, io_error, ip, last_line};
 use crate::probe::Found;
@@ -16,6 +16,8 @@ use crate::{etc, traps};
 
 /// How long a daemon that is told to end waits for its peers' answers to its DELETEs.
 const FAREWELLS: Duration = Duration::from_secs(1);
+/// For the log to tell what the control socket has answered.
+const ANSWERED: Duration = Duration::from_secs(10);
 
 /// A gateway played by iked.
 pub(crate) struct Iked {
@@ -29,8 +31,6 @@ impl Iked {
     pub(crate) async fn start(found: Found, launch: Launch) -> Result<Iked, DriverError> {
         let name = &launch.config.name;
         etc::prepare(&launch.dir).map_err(|e| io_error(name, "preparing the gateway's folder", e))?;
-        let farewell = launch.dir.join(FAREWELL.trim_start_matches('/'));
-        etc::write_private(&farewell, FAREWELL_TEXT).map_err(|e| io_error(name, "writing farewell.conf", e))?;
         // A folder that is used again must not give the keys of another run.
         match std::fs::remove_file(launch.dir.join(LOG)) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(io_error(name, "removing an old iked.log", e)),
@@ -45,14 +45,19 @@ impl Iked {
         &self.control.daemon
     }
 
-    /// Says goodbye to all peers, which iked does not do when it is told to end: without a policy it deletes an SA.
+    /// Says goodbye to all peers, which iked does not do when it is told to end.
     async fn farewell(&self) -> Result<(), DriverError> {
-        if !self.daemon().books.lock().any_up() {
-            return Ok(());
+        let daemon = self.daemon();
+        // Up to its answer the log has been read.
+        let before = daemon.books.lock().asked;
+        daemon.ikectl(&["show", "sa"]).await?;
+        let condition = "iked to tell that it was asked for its SAs";
+        let peers = daemon.within(ANSWERED, condition, |t| (t.asked > before).then(|| t.peers())).await?;
+        for peer in &peers {
+            daemon.ikectl(&["reset", "id", peer]).await?;
         }
-        self.daemon().ikectl(&["load", FAREWELL]).await?;
         // A peer that does not answer is not waited for any longer.
-        let gone = self.daemon().books.until(|t| (!t.any_up()).then_some(()));
+        let gone = daemon.books.until(|t| t.peers().is_empty().then_some(()));
         let _ = timeout_at(Instant::now() + FAREWELLS, gone).await;
         Ok(())
     }

@@ -111,8 +111,8 @@ async fn rekeying_tells_the_new_keys() {
         assert_eq!(west.gateway.initiate("west-east", LONG).await.unwrap(), Outcome::Established, "{}", west.log());
         let known = tokio::time::timeout(LONG, async {
             loop {
-                // iked re-keys only what was used.
-                assert!(lab.echo());
+                // iked re-keys only what was used. While a responder loads the new SAs, a packet may be lost.
+                lab.echo();
                 let (w, e) = (west.gateway.keys().await, east.gateway.keys().await);
                 if w.ikev2.len() > 1 && w.ikev2.get(1) == e.ikev2.get(1) && w.esp.len() > 5 && w.esp[..6].iter().all(|k| e.esp.contains(k))
                 {

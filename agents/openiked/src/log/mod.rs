@@ -27,6 +27,8 @@ pub(crate) struct Tracker {
     pub(crate) ready: bool,
     /// How many configurations were read in this life.
     pub(crate) loads: u64,
+    /// How often it was asked for its SAs in this life.
+    pub(crate) asked: u64,
     /// What it said about each connection when it read the configuration, by name.
     pub(crate) policies: HashMap<String, String>,
     /// The last complaint about the configuration.
@@ -63,6 +65,8 @@ pub(crate) struct Attempt {
 struct Sa {
     connection: Option<String>,
     state: State,
+    /// The peer's identity: `FQDN/west.example`.
+    peer: Option<String>,
     ends: Ends,
     child: Option<Child>,
 }
@@ -126,9 +130,9 @@ impl Tracker {
         self.sas.values().any(|sa| sa.state == State::Open)
     }
 
-    /// Is any IKE SA up?
-    pub(crate) fn any_up(&self) -> bool {
-        self.sas.values().any(|sa| sa.state == State::Up)
+    /// Identities of peers with an IKE SA that is up, in the daemon's notation.
+    pub(crate) fn peers(&self) -> BTreeSet<String> {
+        self.sas.values().filter(|sa| sa.state == State::Up).filter_map(|sa| sa.peer.clone()).collect()
     }
 
     /// Takes one line; returns what happened.
@@ -160,6 +164,8 @@ impl Tracker {
             // The last thing that the IKE process is told.
             self.ready = true;
             self.loads += 1;
+        } else if text.starts_with("ikev2_info: called") {
+            self.asked += 1;
         } else if let Some(rest) = text.strip_prefix("ikev2 \"") {
             if let Some((name, policy)) = rest.split_once("\" ") {
                 self.policies.insert(name.to_owned(), policy.trim().to_owned());
@@ -210,6 +216,7 @@ impl Tracker {
         } else if text.starts_with("established peer ") {
             sa.connection = policy.or(sa.connection.take());
             sa.state = State::Up;
+            sa.peer = text.split_once('[').and_then(|(_, id)| id.split_once("] local ")).map(|(id, _)| id.to_owned());
             return self.up(spi);
         } else if text.starts_with("sa_state: ") && text.contains(" -> CLOS") && sa.state == State::Open {
             sa.state = State::Over;
@@ -266,7 +273,8 @@ impl Tracker {
         let new = new.split(' ').next().and_then(|n| u64::from_str_radix(n, 16).ok());
         let (Some(new), Some(old)) = (new, self.sas.get_mut(&old)) else { return };
         old.state = State::Over;
-        let heir = Sa { connection: old.connection.clone(), state: State::Up, ends: old.ends, child: old.child.take() };
+        let (connection, peer) = (old.connection.clone(), old.peer.clone());
+        let heir = Sa { connection, state: State::Up, peer, ends: old.ends, child: old.child.take() };
         self.sas.insert(new, heir);
     }
 

@@ -69,11 +69,12 @@ fn a_refused_peer_is_a_failed_attempt() {
 #[test]
 fn an_end_by_the_peer_is_told() {
     let (mut tracker, _) = read(RESPONDER);
+    assert_eq!(tracker.peers().into_iter().collect::<Vec<_>>(), ["FQDN/a.test"]);
     let told = tracker.line("spi=0xaf52964d7666c0ff: sa_free: received delete");
     let (connection, child) = ("b-a".to_owned(), "b-a".to_owned());
     assert_eq!(told, [GatewayEventKind::ChildDown { connection: connection.clone(), child }, GatewayEventKind::IkeDown { connection }]);
     assert_eq!(tracker.fallen, ["b-a"]);
-    assert!(!tracker.any_up());
+    assert!(tracker.peers().is_empty());
 }
 
 #[test]
