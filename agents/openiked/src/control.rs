@@ -62,7 +62,14 @@ impl Control {
             let mut books = self.daemon.books.lock();
             is_over(&books, connection) && books.active.remove(&connection.name)
         };
-        if over { self.load().await } else { Ok(()) }
+        if !over {
+            return Ok(());
+        }
+        let done = self.load().await;
+        if done.is_err() {
+            self.daemon.books.lock().active.insert(connection.name.clone());
+        }
+        done
     }
 
     /// Waits until no IKE SA is being set up, but not for ever: it would be lost then.
@@ -124,6 +131,9 @@ async fn tend(control: Weak<Control>) {
         drop(this);
         let connections = &launch.config.connections;
         let next = books.until(|t| {
+            if t.paused {
+                return None;
+            }
             let over = connections.iter().find(|c| t.active.contains(&c.name) && is_over(t, c)).map(Next::Relax);
             over.or_else(|| {
                 let fallen = t.fallen.pop()?;
@@ -140,7 +150,8 @@ async fn tend(control: Weak<Control>) {
             Next::Fallen(c) if [c.dpd_action, c.close_action].contains(&ChildAction::Trap) => traps::install(&launch, c).await,
             Next::Fallen(_) | Next::Nothing => Ok(()),
         };
-        if done.is_err() {
+        // Frozen in the middle of it: again, later.
+        if done.is_err() && !books.lock().paused {
             return;
         }
     }

@@ -48,6 +48,12 @@ impl Books {
         self.tracker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Makes a change that others may wait for.
+    fn change(&self, change: impl FnOnce(&mut Tracker)) {
+        change(&mut self.lock());
+        self.changed.send_modify(|n| *n += 1);
+    }
+
     /// Waits until `wanted` finds something in the books.
     pub(crate) async fn until<T>(&self, mut wanted: impl FnMut(&mut Tracker) -> Option<T>) -> T {
         let mut changes = self.changed.subscribe();
@@ -195,7 +201,15 @@ impl Daemon {
         let signal = if paused { Signal::STOP } else { Signal::CONT };
         let children = self.children();
         self.send(signal)?;
-        children.into_iter().try_for_each(|child| self.send_to(child, signal))
+        children.into_iter().try_for_each(|child| self.send_to(child, signal))?;
+        self.books.change(|t| t.paused = paused);
+        Ok(())
+    }
+
+    /// Ends everything without waiting for it.
+    pub(crate) fn abandon(&self) {
+        let _ = self.expected.send(true);
+        let _ = self.kill();
     }
 
     /// Nobody gets a chance to tidy up: the parent is frozen while its children are killed.
@@ -232,8 +246,7 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        let _ = self.expected.send(true);
-        let _ = self.kill();
+        self.abandon();
     }
 }
 
@@ -250,11 +263,12 @@ async fn read(said: impl AsyncRead + Unpin, mut log: File, books: Books, launch:
     while said.read_until(b'\n', &mut line).await.is_ok_and(|n| n > 0) {
         // Evidence only; a full disk shows elsewhere.
         let _ = log.write_all(&line);
-        let told = books.lock().line(&String::from_utf8_lossy(&line));
-        for what in told {
-            let _ = launch.events.send(GatewayEvent { gateway: launch.config.name.clone(), what });
-        }
-        books.changed.send_modify(|n| *n += 1);
+        books.change(|t| {
+            for what in t.line(&String::from_utf8_lossy(&line)) {
+                // The harness may have stopped listening.
+                let _ = launch.events.send(GatewayEvent { gateway: launch.config.name.clone(), what });
+            }
+        });
         line.clear();
     }
 }

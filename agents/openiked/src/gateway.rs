@@ -45,6 +45,10 @@ impl Iked {
         &self.control.daemon
     }
 
+    fn is_paused(&self) -> bool {
+        self.daemon().books.lock().paused
+    }
+
     /// Says goodbye to all peers, which iked does not do when it is told to end.
     async fn farewell(&self) -> Result<(), DriverError> {
         let daemon = self.daemon();
@@ -60,6 +64,13 @@ impl Iked {
         let gone = daemon.books.until(|t| t.peers().is_empty().then_some(()));
         let _ = timeout_at(Instant::now() + FAREWELLS, gone).await;
         Ok(())
+    }
+}
+
+impl Drop for Iked {
+    /// Somebody may still be looking after the daemon.
+    fn drop(&mut self) {
+        self.daemon().abandon();
     }
 }
 
@@ -161,16 +172,17 @@ impl Gateway for Iked {
 
     async fn describe(&mut self) -> String {
         let mut out = String::new();
-        if self.daemon().is_running() {
-            let sas = match self.daemon().ikectl(&["show", "sa"]).await {
-                Ok(sas) if sas.trim().is_empty() => "no SAs\n".to_owned(),
-                Ok(sas) => sas,
-                Err(e) => format!("{e}\n"),
-            };
-            out += &sas;
-        } else {
-            // Writing to a String cannot fail.
+        // Writing to a String cannot fail.
+        if !self.daemon().is_running() {
             let _ = writeln!(out, "{}: not running; last log line: {}", self.launch.config.name, last_line(&self.launch.dir));
+        } else if self.is_paused() {
+            out += "paused\n";
+        } else {
+            match self.daemon().ikectl(&["show", "sa"]).await {
+                Ok(sas) if sas.trim().is_empty() => out += "no SAs\n",
+                Ok(sas) => out += &sas,
+                Err(e) => drop(writeln!(out, "{e}")),
+            }
         }
         let kernel = ip(&self.launch, &["-s", "xfrm", "state"]).await.unwrap_or_else(|e| format!("{e}\n"));
         let _ = write!(out, "\nkernel\n{kernel}\nnot as configured\n");

@@ -76,6 +76,7 @@ async fn a_paused_daemon_is_silent_and_can_still_be_stopped() {
     let Some(lab) = Lab::new() else { return };
     let (mut west, mut east) = lab.pair(BOTH, |_, _| {}).await;
     east.gateway.pause(true).await.unwrap();
+    assert!(east.gateway.describe().await.starts_with("paused"));
     assert_eq!(west.gateway.initiate("west-east", Duration::from_secs(10)).await.unwrap(), Outcome::Pending);
     let outcome = west.gateway.initiate("west-east", LONG).await.unwrap();
     let Outcome::Failed { reason } = outcome else { panic!("{outcome:?}") };
@@ -135,4 +136,34 @@ async fn rekeying_tells_the_new_keys() {
         west.gateway.stop(false).await.unwrap();
         east.gateway.stop(false).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_failed_attempt_is_over_and_can_be_repeated() {
+    let Some(lab) = Lab::new() else { return };
+    let (mut west, _east) = lab.pair(BOTH, |w, _| w.psk = "wrong".into()).await;
+    for tries in 1..3 {
+        let outcome = west.gateway.initiate("west-east", LONG).await.unwrap();
+        assert!(matches!(outcome, Outcome::Failed { .. }), "{outcome:?}");
+        assert_eq!(west.log().matches("ikev2_init_ike_sa: initiating").count(), tries);
+        // iked would try again each minute.
+        let passive = async {
+            while !std::fs::read_to_string(west.dir.join("etc/iked.conf")).is_ok_and(|c| c.contains("passive")) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(LONG, passive).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_starts_by_itself_comes_up_and_comes_back() {
+    let Some(lab) = Lab::new() else { return };
+    let tweak = |w: &mut Connection, _: &mut Connection| (w.start_action, w.close_action) = (ChildAction::Start, ChildAction::Start);
+    let (mut west, mut east) = lab.pair(BOTH, tweak).await;
+    west.until("child up", up).await;
+    east.gateway.stop(false).await.unwrap();
+    west.until("child down", |e| matches!(e, GatewayEventKind::ChildDown { .. })).await;
+    east.gateway.restart().await.unwrap();
+    west.until("child up", up).await;
 }

@@ -25,6 +25,8 @@ use dumps::{Dumps, Ends};
 pub(crate) struct Tracker {
     /// The daemon has read its configuration and opened its sockets.
     pub(crate) ready: bool,
+    /// The processes are frozen: nothing can be asked of them.
+    pub(crate) paused: bool,
     /// How many configurations were read in this life.
     pub(crate) loads: u64,
     /// How often it was asked for its SAs in this life.
