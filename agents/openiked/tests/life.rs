@@ -119,7 +119,7 @@ async fn rekeying_tells_the_new_keys() {
                 {
                     return;
                 }
-                tokio::time::sleep(Duration::from_millis(500)).await;
+                tokio::time::sleep(Duration::from_secs(2)).await;
             }
         });
         if known.await.is_err() {
