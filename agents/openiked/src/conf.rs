@@ -122,6 +122,7 @@ pub(crate) fn deviations(config: &GatewayConfig) -> Vec<String> {
     let mut told = vec![
         "retransmit: iked repeats a request after 2, 4, 8, 16, 32 s more each and gives up 64 s later (compiled in)".to_owned(),
         "nat_keepalive: every 20 s behind a NAT (compiled in)".to_owned(),
+        "selectors: a responder whose selectors do not meet the initiator's says so to nobody: no TS_UNACCEPTABLE".to_owned(),
     ];
     for c in &config.connections {
         let mut tell = |text: &str| told.push(format!("{}: {text}", c.name));
@@ -129,7 +130,7 @@ pub(crate) fn deviations(config: &GatewayConfig) -> Vec<String> {
             tell("child_rekey: a random moment at 85 to 95 % of it; hard lifetime: child_rekey itself");
         }
         if c.dpd_delay.is_some() {
-            tell("dpd_delay: the peer is asked only while packets go out and none come in");
+            tell("dpd_delay: set, but peers are not asked: Linux's PF_KEY does not tell iked when an SA was last used");
         }
         if c.mobike {
             tell("mobike: only for a peer that moves");
