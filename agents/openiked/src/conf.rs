@@ -83,9 +83,15 @@ fn policy(c: &Connection, mode: &str) -> Result<String, Refusal> {
         let words = transforms(proposal, For::Ike);
         out += &format!(" ikesa {}", words.or_else(|reason| refuse(setting(&format!("ike_proposals {proposal}")), reason))?);
     }
-    for proposal in &c.esp_proposals {
-        let words = transforms(proposal, For::Child);
-        out += &format!(" childsa {}", words.or_else(|reason| refuse(setting(&format!("esp_proposals {proposal}")), reason))?);
+    // Of several, those that the kernel interface cannot do are left out: the gateway offers what it can.
+    let offers: Vec<_> = c.esp_proposals.iter().map(|p| (p, transforms(p, For::Child))).collect();
+    if let Some((proposal, Err(reason))) = offers.first()
+        && offers.iter().all(|(_, words)| words.is_err())
+    {
+        return refuse(setting(&format!("esp_proposals {proposal}")), reason.clone());
+    }
+    for words in offers.iter().filter_map(|(_, words)| words.as_ref().ok()) {
+        out += &format!(" childsa {words}");
     }
     out += &format!(" srcid {} dstid {}", identity(&c.local_id, || setting("local_id"))?, identity(&c.remote_id, || setting("remote_id"))?);
     out += &format!(" ikelifetime {} lifetime {}", c.ike_rekey.map_or(0, whole_seconds), c.child_rekey.map_or(0, whole_seconds));

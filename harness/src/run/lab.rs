@@ -27,7 +27,7 @@ use crate::event::What;
 use crate::scenario::model::Plan;
 use crate::time::Timestamp;
 use crate::world::build::{World, WorldError};
-use crate::world::cell::EventSink;
+use crate::world::cell::{EventSink, publish};
 
 /// How often keys are fetched, proofs looked for and expectations looked at.
 const TICK: Duration = Duration::from_millis(40);
@@ -140,6 +140,9 @@ async fn side(job: Job, sink: EventSink) -> std::io::Result<()> {
     }
     report.elapsed = Timestamp::now().since(started);
     evidence::write_report(&job.dir, &report)?;
+    if job.world == WorldKind::Pocket {
+        publish(&job.dir)?;
+    }
     ledger.report(report);
     if job.keep {
         std::future::pending::<()>().await;

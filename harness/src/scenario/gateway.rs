@@ -10,7 +10,12 @@ pub const PARAMS: &[Param] = &[
     Param::optional("peer", Kind::Gateway, "the other gateway, when there is more than one other"),
     Param::optional("peer-id", Kind::Text, "identity expected of the peer; default: the peer's own"),
     Param::default("ike-proposals", Kind::List(&Kind::Text), "[\"aes128-sha256-modp2048\"]", "for the IKE SA"),
-    Param::default("esp-proposals", Kind::List(&Kind::Text), "[\"aes128-sha256\"]", "for ESP; with a DH group: PFS"),
+    Param::default(
+        "esp-proposals",
+        Kind::List(&Kind::Text),
+        "[\"aes128-sha256\", \"aes128-sha1\"]",
+        "for ESP, the first choice first; with a DH group: PFS",
+    ),
     Param::default("mode", Kind::Word(&["tunnel", "transport"]), "\"tunnel\"", "ESP mode"),
     Param::optional("local-ts", Kind::List(&Kind::Prefix), "own traffic selectors; default: the prefixes its node protects"),
     Param::optional("remote-ts", Kind::List(&Kind::Prefix), "the peer's traffic selectors; default: what the peer's node protects"),
