@@ -256,7 +256,7 @@ impl Pace {
     fn of(world: WorldKind) -> Pace {
         let slowest = match world {
             WorldKind::Host => TICK,
-            WorldKind::Pocket => Duration::from_secs(5),
+            WorldKind::Pocket => Duration::from_millis(500),
         };
         Pace { tick: TICK, slowest, quiet: 0, looks_early: world == WorldKind::Host }
     }
@@ -314,8 +314,10 @@ async fn supervise(
             () = &mut ticks => {
                 let so_far = lab.ledger.events().len();
                 ticks.as_mut().reset(Instant::now() + pace.next(so_far != news));
+                if so_far != news || pace.quiet <= Pace::QUIET {
+                    fetch_keys(lab).await;
+                }
                 news = so_far;
-                fetch_keys(lab).await;
                 // First the horizon, then what was delivered up to it.
                 let now = recorder.horizon();
                 while let Ok(batch) = frames.try_recv() {
@@ -323,11 +325,11 @@ async fn supervise(
                 }
                 lab.captured.set(now);
                 lab.arrivals.send_modify(|n| *n += 1);
+                let proved = lab.faults.borrow_mut().prove(lab, false);
                 if script_over.is_none() && !pace.looks_early {
                     continue;
                 }
                 let decided = lab.judge.borrow_mut().look(&lab.ledger.events(), now);
-                let proved = lab.faults.borrow_mut().prove(lab, false);
                 if let Some(over) = script_over
                     && decided
                     && (proved || over.elapsed() > PROOF_PATIENCE)
