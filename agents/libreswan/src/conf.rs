@@ -97,7 +97,17 @@ fn connection(found: &Found, config: &GatewayConfig, c: &Connection) -> Result<(
         ("right", c.remote.map_or_else(|| "%any".into(), |a| a.to_string())),
         ("rightid", identity(&c.remote_id)),
         ("mobike", yes(c.mobike).into()),
-        ("encapsulation", if c.force_encap { "yes" } else { "auto" }.into()),
+        (
+            "encapsulation",
+            if c.force_encap {
+                "yes"
+            } else if c.nat_traversal {
+                "auto"
+            } else {
+                "no"
+            }
+            .into(),
+        ),
         ("nat-keepalive", yes(config.nat_keepalive.is_some()).into()),
         ("keyingtries", if c.keying_tries == 0 { "%forever".into() } else { c.keying_tries.to_string() }),
     ];
@@ -112,8 +122,16 @@ fn connection(found: &Found, config: &GatewayConfig, c: &Connection) -> Result<(
         }
     }
     lines.push(("ike", proposals::ike(&c.ike_proposals).map_err(|why| ("ike_proposals", why))?));
-    let esp = proposals::esp(&c.esp_proposals).map_err(|why| ("esp_proposals", why))?;
-    lines.extend([("esp", esp.value), ("pfs", yes(esp.pfs).into()), ("esn", esp.esn.into())]);
+    if !c.nat_traversal && c.ike != IkeMode::V2 {
+        lines.push(("nat-ikev1-method", "none".into()));
+    }
+    if c.ah_proposals.is_empty() {
+        let esp = proposals::esp(&c.esp_proposals).map_err(|why| ("esp_proposals", why))?;
+        lines.extend([("esp", esp.value), ("pfs", yes(esp.pfs).into()), ("esn", esp.esn.into())]);
+    } else {
+        let ah = proposals::ah(&c.ah_proposals).map_err(|why| ("ah_proposals", why))?;
+        lines.extend([("phase2", "ah".into()), ("ah", ah.value), ("pfs", yes(ah.pfs).into())]);
+    }
     retransmission(&config.retransmit, &mut lines, &mut notes)?;
     lifetimes(c, &mut lines, &mut notes)?;
     if let Some(delay) = c.dpd_delay {

@@ -83,6 +83,20 @@ pub(crate) fn esp(proposals: &[String]) -> Result<Esp, String> {
     Ok(Esp { value: each.join(","), pfs, esn })
 }
 
+/// The values of `ah=` and `pfs=`.
+pub(crate) fn ah(proposals: &[String]) -> Result<Esp, String> {
+    let sorted = proposals.iter().map(|p| Ok((p, sort(p)?))).collect::<Result<Vec<_>, String>>()?;
+    let pfs = sorted.iter().any(|(_, s)| !s.groups.is_empty());
+    let each = sorted.iter().map(|(p, s)| {
+        if !s.encryption.is_empty() || s.integrity.is_empty() {
+            return Err(format!("`{p}`: AH has an integrity algorithm and no encryption"));
+        }
+        let group = if s.groups.is_empty() { "none".into() } else { s.groups.join("+") };
+        Ok(if pfs { format!("{}-{group}", s.integrity.join("+")) } else { s.integrity.join("+") })
+    });
+    Ok(Esp { value: each.collect::<Result<Vec<_>, _>>()?.join(","), pfs, esn: "no" })
+}
+
 fn sort(proposal: &str) -> Result<Sorted, String> {
     let mut sorted = Sorted::default();
     for word in proposal.split('-') {

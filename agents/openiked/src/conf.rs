@@ -25,6 +25,7 @@ fn refuse<T>(setting: impl Into<String>, reason: impl Into<String>) -> Result<T,
 pub(crate) fn render(config: &GatewayConfig, active: &BTreeSet<String>) -> Result<String, Refusal> {
     let mobike = alike(config, "mobike", |c| c.mobike)?.unwrap_or(false);
     let dpd = alike(config, "dpd_delay", |c| c.dpd_delay)?.flatten();
+    alike(config, "nat_traversal", |c| c.nat_traversal)?;
     let mut out = format!(
         "set {}mobike\nset fragmentation\nset noenforcesingleikesa\nset dpd_check_interval {}\n",
         if mobike { "" } else { "no" },
@@ -55,6 +56,9 @@ fn policy(c: &Connection, mode: &str) -> Result<String, Refusal> {
     }
     if c.force_encap {
         return refuse(setting("force_encap"), "iked either detects a NAT or leaves port 500 alone altogether; it cannot pretend one");
+    }
+    if !c.ah_proposals.is_empty() {
+        return refuse(setting("ah_proposals"), "AH is not translated");
     }
     if c.inactivity.is_some() {
         return refuse(setting("inactivity"), "iked does not close idle child SAs");
@@ -184,6 +188,8 @@ pub(crate) mod tests {
                 start_action: ChildAction::None,
                 close_action: ChildAction::None,
                 mobike: false,
+                ah_proposals: vec![],
+                nat_traversal: true,
                 force_encap: false,
                 keying_tries: 1,
             }],

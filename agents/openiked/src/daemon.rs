@@ -87,7 +87,12 @@ impl Daemon {
         books.lock().restart();
         let log =
             OpenOptions::new().create(true).append(true).open(launch.dir.join(LOG)).map_err(|e| io_error(&name, "opening iked.log", e))?;
-        let mut command = command(found, launch, &found.iked, &["-d", "-vvvv", "-f", crate::conf::FILE, "-s", SOCKET]);
+        let mut args = vec!["-d", "-vvvv", "-f", crate::conf::FILE, "-s", SOCKET];
+        if launch.config.connections.iter().any(|c| !c.nat_traversal) {
+            // One switch for all connections; `conf` has refused those that differ.
+            args.push("-T");
+        }
+        let mut command = command(found, launch, &found.iked, &args);
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|e| io_error(&name, "starting iked", e))?;
         let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));

@@ -24,7 +24,11 @@ impl Found {
     pub(crate) fn probe(&self) -> Probe {
         use Capability::*;
         // No MOBIKE: OpenIKED follows a peer that moves, but cannot move itself. No ESN: Linux's PF_KEY has none.
-        Probe { version: self.version.clone(), data_path: "kernel (PF_KEY)".into(), capabilities: vec![Ikev2, RawEsp, UdpEsp, Transport] }
+        Probe {
+            version: self.version.clone(),
+            data_path: "kernel (PF_KEY)".into(),
+            capabilities: vec![Ikev2, RawEsp, UdpEsp, Transport, NattOff],
+        }
     }
 }
 

@@ -107,6 +107,8 @@ pub struct Connection {
     pub ike_proposals: Vec<String>,
     /// Proposals for ESP: `aes128-sha256`, `aes128gcm16-ecp256` (a DH group asks for PFS).
     pub esp_proposals: Vec<String>,
+    /// Proposals for AH (`sha256`): if there are any, AH is used instead of ESP.
+    pub ah_proposals: Vec<String>,
     /// Tunnel or transport.
     pub mode: EspMode,
     /// Own side's traffic selectors.
@@ -131,6 +133,8 @@ pub struct Connection {
     pub close_action: ChildAction,
     /// MOBIKE (RFC 4555).
     pub mobike: bool,
+    /// NAT traversal (RFC 3947, RFC 7296 §2.23). Without it, a NAT is neither looked for nor told.
+    pub nat_traversal: bool,
     /// Pretend a NAT so that ESP is always UDP-encapsulated.
     pub force_encap: bool,
     /// How often a failed set-up is begun anew; 0: for ever.

@@ -43,6 +43,8 @@ pub enum Capability {
     Esn,
     /// IP payload compression (RFC 3173).
     Ipcomp,
+    /// NAT traversal can be switched off.
+    NattOff,
 }
 
 /// Why an implementation cannot be used on this machine.

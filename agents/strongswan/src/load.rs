@@ -42,7 +42,10 @@ struct Auth {
 
 #[derive(Serialize)]
 struct Child {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     esp_proposals: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ah_proposals: Vec<String>,
     local_ts: Vec<String>,
     remote_ts: Vec<String>,
     mode: &'static str,
@@ -75,7 +78,8 @@ fn seconds(d: Option<Duration>) -> String {
 
 fn conn(index: usize, c: &Connection, give_up: Duration) -> Conn {
     let child = Child {
-        esp_proposals: c.esp_proposals.clone(),
+        esp_proposals: if c.ah_proposals.is_empty() { c.esp_proposals.clone() } else { Vec::new() },
+        ah_proposals: c.ah_proposals.clone(),
         local_ts: c.local_ts.iter().map(ToString::to_string).collect(),
         remote_ts: c.remote_ts.iter().map(ToString::to_string).collect(),
         mode: match c.mode {
@@ -132,6 +136,10 @@ fn action(a: ChildAction) -> &'static str {
 /// Loads secrets, then connections: a connection that starts by itself must find its secret.
 pub(crate) async fn load(daemon: &Daemon, config: &GatewayConfig) -> Result<Vec<Accepted>, DriverError> {
     let mut accepted = Vec::new();
+    if let Some(c) = config.connections.iter().find(|c| !c.nat_traversal) {
+        let (gateway, setting) = (daemon.name().to_owned(), format!("nat_traversal of {}", c.name));
+        return Err(DriverError::Refused { gateway, setting, reason: "charon always looks for a NAT".into() });
+    }
     for c in &config.connections {
         let mut owners = vec![c.local_id.as_str()];
         if c.remote_id != c.local_id {

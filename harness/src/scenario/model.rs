@@ -316,7 +316,8 @@ impl Plan {
                     IkeMode::V2 => Capability::Ikev2,
                 };
                 let mode = (c.mode == EspMode::Transport).then_some(Capability::Transport);
-                std::iter::once(version).chain(mode)
+                let ah = (!c.ah_proposals.is_empty()).then_some(Capability::Ah);
+                std::iter::once(version).chain(mode).chain(ah)
             })
             .collect()
     }

@@ -134,6 +134,8 @@ fn connection(
         start_action: action("start-action"),
         close_action: action("close-action"),
         mobike: own.flag("mobike"),
+        ah_proposals: texts("ah-proposals"),
+        nat_traversal: own.flag("nat-traversal"),
         force_encap: own.flag("force-encap"),
         keying_tries: own.int("keying-tries").and_then(|n| u32::try_from(n).ok()).unwrap_or(1),
     }

@@ -3,10 +3,11 @@
 use crate::schema::{Kind, Param};
 
 /// Words of [`peer::Capability`].
-pub const CAPABILITIES: &[&str] = &["ikev1", "aggressive", "ikev2", "raw-esp", "udp-esp", "ah", "transport", "mobike", "esn", "ipcomp"];
+pub const CAPABILITIES: &[&str] =
+    &["ikev1", "aggressive", "ikev2", "raw-esp", "udp-esp", "ah", "transport", "mobike", "esn", "ipcomp", "natt-off"];
 /// What a scenario may need: capabilities of its gateways, and of the world.
 pub const NEEDS: &[&str] =
-    &["ikev1", "aggressive", "ikev2", "raw-esp", "udp-esp", "ah", "transport", "mobike", "esn", "ipcomp", VIRTUAL_TIME];
+    &["ikev1", "aggressive", "ikev2", "raw-esp", "udp-esp", "ah", "transport", "mobike", "esn", "ipcomp", "natt-off", VIRTUAL_TIME];
 /// Hours pass in seconds.
 pub const VIRTUAL_TIME: &str = "virtual-time";
 

@@ -59,6 +59,8 @@ fn settings() -> GatewayConfig {
         start_action: ChildAction::None,
         close_action: ChildAction::None,
         mobike: false,
+        ah_proposals: vec![],
+        nat_traversal: true,
         force_encap: false,
         keying_tries: 0,
     };

@@ -89,6 +89,8 @@ impl Lab {
                 start_action: ChildAction::None,
                 close_action: ChildAction::None,
                 mobike: false,
+                ah_proposals: vec![],
+                nat_traversal: true,
                 force_encap: false,
                 keying_tries: 1,
             }],

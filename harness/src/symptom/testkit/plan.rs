@@ -66,6 +66,8 @@ fn gateway(name: &str, local: &str, peer: &str) -> GatewayPlan {
         start_action: ChildAction::None,
         close_action: ChildAction::None,
         mobike: false,
+        ah_proposals: vec![],
+        nat_traversal: true,
         force_encap: false,
         keying_tries: 1,
     };
