@@ -51,6 +51,13 @@ pub enum WorldChoice {
     Pocket,
 }
 
+impl std::str::FromStr for WorldKind {
+    type Err = String;
+    fn from_str(text: &str) -> Result<WorldKind, String> {
+        WorldKind::ALL.into_iter().find(|w| w.name() == text).ok_or_else(|| format!("`{text}` is no world; there are host and pocket"))
+    }
+}
+
 impl From<WorldKind> for WorldChoice {
     fn from(kind: WorldKind) -> WorldChoice {
         match kind {
