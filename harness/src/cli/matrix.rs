@@ -47,7 +47,8 @@ pub struct MatrixArgs {
     /// Run each cell so often; different verdicts are marked as flaky.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     repeat: u32,
-    /// Cells at once in the host world; default: four per core. In the pocket world it is one per core.
+    /// Cells at once in the host world; default: two per core, so that they stay punctual beside the pocket
+    /// cells, of which there is one per core.
     #[arg(long, short)]
     jobs: Option<usize>,
     #[command(flatten)]
@@ -129,7 +130,7 @@ fn start(args: &MatrixArgs, library: &Library) -> Result<Exit, CliError> {
     }
     let previous = previous(&args.report)?;
     let deviations = known_deviations(library, &scenarios)?;
-    let jobs = args.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(2, usize::from) * 4).max(1);
+    let jobs = args.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(2, usize::from) * 2).max(1);
     let places = Arc::new(Places::new(false, jobs));
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| CliError::machine(format!("cannot start: {e}")))?;
