@@ -79,10 +79,10 @@ impl Page<'_> {
         let started = started.map(|s| format!(", begun {s}")).unwrap_or_default();
         let elapsed = humantime::format_duration(Duration::from_secs(self.results.elapsed_ms.div_ceil(1000)));
         let text = format!(
-            "{} scenarios × {} pairings × {} worlds{repeat}{shard}; {elapsed}{started}; faultlab {}, scenarios {}",
-            h.scenarios.len(),
-            h.pairings.len(),
-            h.worlds.len(),
+            "{} × {} × {}{repeat}{shard}; {elapsed}{started}; faultlab {}, scenarios {}",
+            counted(h.scenarios.len(), "scenario"),
+            counted(h.pairings.len(), "pairing"),
+            counted(h.worlds.len(), "world"),
             h.version,
             h.content.get(..12).unwrap_or(&h.content)
         );
@@ -245,6 +245,10 @@ fn cell(out: &mut String, c: &CellResult, changed: bool) -> fmt::Result {
         }
     }
     Ok(())
+}
+
+fn counted(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 /// The evidence of the run that shows best why the cell says what it says: the first that did not reproduce, or the first.

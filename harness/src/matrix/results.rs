@@ -222,8 +222,12 @@ fn judge(runs: &[Record], repeat: u32, deviation: Option<&Deviation>) -> (Status
     }
     let words = verdicts(runs);
     let (&[word], Some(first)) = (words.as_slice(), runs.first()) else {
-        let counted = words.iter().map(|w| format!("{} times {w}", runs.iter().filter(|r| r.verdict == **w).count()));
-        return (Status::Flaky, Some(counted.collect::<Vec<_>>().join(", ")));
+        let of = |w: &str| {
+            let mut such = runs.iter().filter(|r| r.verdict == w).peekable();
+            let reason = such.peek().and_then(|r| r.reason.as_ref()).map(|r| format!(": {r}")).unwrap_or_default();
+            format!("{} of {repeat} {w}{reason}", such.count())
+        };
+        return (Status::Flaky, Some(words.iter().map(|w| of(w)).collect::<Vec<_>>().join("\n")));
     };
     match (word, deviation) {
         ("skipped", _) => (Status::Skipped, why(first)),
@@ -274,6 +278,9 @@ mod tests {
         assert_eq!(status(&["reproduced", "reproduced"], 2, None), Status::Expected);
         assert_eq!(status(&["reproduced", "not-reproduced"], 2, None), Status::Flaky);
         assert_eq!(status(&["not-reproduced", "reproduced"], 2, Some("not-reproduced")), Status::Flaky);
+        let cell = header().cells().remove(0);
+        let told = judge(&[record(&cell, 1, "reproduced"), record(&cell, 2, "fix-failed")], 2, None).1;
+        assert_eq!(told.as_deref(), Some("1 of 2 fix-failed: because fix-failed\n1 of 2 reproduced"));
         assert_eq!(status(&["reproduced"], 2, None), Status::Missing);
         assert_eq!(status(&[], 1, None), Status::Missing);
         let mut bug = record(&header().cells()[0], 1, "inconclusive");
