@@ -6,16 +6,16 @@ PACKAGES := strongswan-charon strongswan-swanctl libcharon-extra-plugins libchar
             libstrongswan-extra-plugins libstrongswan-standard-plugins tshark
 BINARY := target/release/faultlab
 
-.PHONY: run test test-only bench check install-deps clean
+.PHONY: run test test-only bench check install-deps peers kernel everything clean
 
 ## run: reproduce and explain every failure (installs what it needs first)
-run: install-deps
+run: everything
 	$(CARGO) build --locked --release -p faultlab
 	@# Unprivileged where the machine allows user namespaces; otherwise as root.
 	if $(BINARY) doctor >/dev/null; then $(BINARY) run $(ARGS); else $(SUDO) $(BINARY) run $(ARGS); fi
 
 ## test: everything that can be tested on this machine (installs what it needs first)
-test: install-deps test-only
+test: everything test-only
 
 test-only:
 	./tests/run-all.sh
@@ -33,6 +33,19 @@ check:
 ## install-deps: Debian or Ubuntu packages; elsewhere says what is missing
 install-deps:
 	@./tests/install-deps.sh $(PACKAGES)
+
+# What cannot be had is told, and does not stop the rest: the lab then skips what it cannot run, and says why.
+everything: install-deps
+	-@./tests/install-peers.sh
+	-@./harness/pocket/build.sh
+
+## kernel: the pocket kernel, from the distribution's kernel source (some minutes, once)
+kernel:
+	@./harness/pocket/build.sh
+
+## peers: gateways whose packages conflict with strongSwan's, unpacked beside the system (no root needed)
+peers:
+	@./tests/install-peers.sh
 
 clean:
 	$(CARGO) clean

@@ -18,17 +18,21 @@ pub struct Keys {
 impl Keys {
     /// Adds what is new in `other`; returns whether anything was.
     pub fn merge(&mut self, other: Keys) -> bool {
-        fn add<T: PartialEq>(to: &mut Vec<T>, from: Vec<T>) -> bool {
+        self.take_in(other) != Keys::default()
+    }
+
+    /// Adds what is new in `other`, and returns just that.
+    pub fn take_in(&mut self, other: Keys) -> Keys {
+        fn add<T: PartialEq + Clone>(to: &mut Vec<T>, from: Vec<T>) -> Vec<T> {
             let before = to.len();
             for item in from {
                 if !to.contains(&item) {
                     to.push(item);
                 }
             }
-            to.len() > before
+            to[before..].to_vec()
         }
-        // No short circuit: all three must be merged.
-        add(&mut self.ikev2, other.ikev2) | add(&mut self.ikev1, other.ikev1) | add(&mut self.esp, other.esp)
+        Keys { ikev2: add(&mut self.ikev2, other.ikev2), ikev1: add(&mut self.ikev1, other.ikev1), esp: add(&mut self.esp, other.esp) }
     }
 }
 

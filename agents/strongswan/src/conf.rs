@@ -71,6 +71,8 @@ pub(crate) fn render(found: &Found, config: &GatewayConfig) -> String {
   make_before_break = yes
   plugins {{
     vici {{ socket = unix://{MOUNT}/{SOCKET} }}
+    # After a failed attempt, the next packet may ask for the tunnel again soon, not in three minutes.
+    kernel-netlink {{ xfrm_acq_expires = 1 }}
   }}
   filelog {{
     log {{

@@ -65,7 +65,8 @@ struct Shared<'a> {
     owners: Vec<&'a str>,
 }
 
-/// kernel-libipsec never asks for re-keying when the hard lifetime is unlimited; no run lasts this long.
+/// Instead of an unlimited lifetime, where that means something else (kernel-libipsec then never asks for re-keying); no run lasts this
+/// long.
 const FOR_EVER: Duration = Duration::from_secs(30 * 24 * 3600);
 
 fn seconds(d: Option<Duration>) -> String {
@@ -110,7 +111,8 @@ fn conn(index: usize, c: &Connection, give_up: Duration) -> Conn {
         dpd_delay: seconds(c.dpd_delay),
         // IKEv1 has no retransmission of R-U-THERE: the peer is dead this long after its last word (RFC 3706 §6.3). As patient as IKEv2 would be.
         dpd_timeout: c.dpd_delay.filter(|_| c.ike != IkeMode::V2).map(|d| seconds(Some(d + give_up))),
-        rekey_time: seconds(c.ike_rekey),
+        // IKEv1 tells the peer its lifetime (RFC 2409 appendix A), and of one that never ends charon says 0 s.
+        rekey_time: seconds(c.ike_rekey.or((c.ike != IkeMode::V2).then_some(FOR_EVER))),
         reauth_time: "0s".into(),
         // 0 would end the IKE SA at the very moment at which its re-keying begins.
         over_time: seconds(c.ike_rekey.map(|d| (d / 10).max(give_up))),

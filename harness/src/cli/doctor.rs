@@ -3,28 +3,26 @@
 use super::exit::Exit;
 use super::print;
 use crate::run::drivers;
+use crate::run::worlds::{self, Inventory, Worlds};
 use crate::world::probe::{Feature, features};
 
 /// Prints the findings; the exit code tells whether scenarios can run at all.
-pub fn doctor() -> Exit {
+pub async fn doctor() -> Exit {
     let mut out = String::new();
     let found = features();
     out.push_str("kernel and privilege\n");
     for f in &found {
         out.push_str(&line(f));
     }
-    out.push_str("\ngateway implementations\n");
-    let mut gateways = 0;
-    for driver in drivers::all() {
-        match driver.probe() {
-            Ok(p) => {
-                gateways += 1;
-                let can: Vec<String> =
-                    p.capabilities.iter().filter_map(|c| serde_json::to_value(c).ok()?.as_str().map(str::to_owned)).collect();
-                out.push_str(&format!("  ✓ {:<22} {}; {}; can: {}\n", driver.name(), p.version, p.data_path, can.join(", ")));
-            }
-            Err(missing) => out.push_str(&format!("  ✗ {:<22} {}\n      {}\n", driver.name(), missing.what, missing.hint)),
+    out.push_str("\ngateway implementations in the host world\n");
+    let mut gateways = implementations(&mut out, &worlds::inventory());
+    out.push_str("\npocket world: a kernel of our own, in virtual time\n");
+    match Worlds::default().pocket().await {
+        Ok((kernel, inventory)) => {
+            out.push_str(&format!("  ✓ {:<22} {}\n", "kernel", kernel.display()));
+            gateways += implementations(&mut out, inventory);
         }
+        Err(missing) => out.push_str(&format!("  – {:<22} {}\n      {}\n", "kernel", missing.what, missing.hint)),
     }
     out.push_str("\ntools for you (the lab does not need them)\n");
     for (tool, package) in [("tshark", "tshark"), ("wireshark", "wireshark"), ("nft", "nftables"), ("ip", "iproute2")] {
@@ -36,6 +34,22 @@ pub fn doctor() -> Exit {
     out.push_str(if able { "\nready: faultlab run\n" } else { "\nnot ready: see the lines marked ✗\n" });
     print(&out);
     if able { Exit::Expected } else { Exit::Machine }
+}
+
+/// Tells what each implementation can do; returns how many are there.
+fn implementations(out: &mut String, inventory: &Inventory) -> usize {
+    for driver in drivers::names() {
+        match inventory.get(driver) {
+            Some(Ok(p)) => {
+                let can: Vec<String> =
+                    p.capabilities.iter().filter_map(|c| serde_json::to_value(c).ok()?.as_str().map(str::to_owned)).collect();
+                out.push_str(&format!("  ✓ {driver:<22} {}; {}; can: {}\n", p.version, p.data_path, can.join(", ")));
+            }
+            Some(Err(missing)) => out.push_str(&format!("  – {driver:<22} {}\n      {}\n", missing.what, missing.hint)),
+            None => out.push_str(&format!("  – {driver:<22} was not asked\n")),
+        }
+    }
+    inventory.values().filter(|p| p.is_ok()).count()
 }
 
 fn line(f: &Feature) -> String {

@@ -81,7 +81,11 @@ pub fn main() -> Exit {
 fn dispatch(cli: Cli) -> Result<Exit, CliError> {
     let library = || scenarios::library(cli.scenarios.as_deref());
     match cli.command {
-        Command::Doctor => Ok(doctor::doctor()),
+        Command::Doctor => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.map_err(|e| CliError::machine(format!("cannot start: {e}")))?;
+            Ok(runtime.block_on(doctor::doctor()))
+        }
         Command::List(args) => list::list(&args, &library()?),
         Command::Show(args) => list::show(&args, &library()?),
         Command::Check(args) => list::check(&args, &library()?),

@@ -6,7 +6,7 @@ use crate::scenario::model::Plan;
 
 /// All implementations, the default first.
 pub fn all() -> Vec<Box<dyn Driver>> {
-    vec![Box::new(strongswan::StrongSwan::new())]
+    vec![Box::new(strongswan::StrongSwan::new()), Box::new(libreswan::Libreswan::new()), Box::new(openiked::OpenIked::new())]
 }
 
 /// An implementation by name.

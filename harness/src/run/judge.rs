@@ -62,15 +62,16 @@ impl Judge {
         }
     }
 
-    /// Takes keys; returns whether any was new.
-    pub fn add_keys(&mut self, keys: Keys) -> bool {
-        if !self.keys.merge(keys) {
-            return false;
+    /// Takes keys; returns those that are new, if any.
+    pub fn add_keys(&mut self, keys: Keys) -> Option<Keys> {
+        let new = self.keys.take_in(keys);
+        if new == Keys::default() {
+            return None;
         }
         self.dissector.set_keys(&self.keys);
         self.dissector.redissect(&mut self.capture);
         self.looked_at = (usize::MAX, 0);
-        true
+        Some(new)
     }
 
     /// Looks again; returns whether everything is decided, given that all packets up to `now` have been seen.

@@ -27,7 +27,7 @@ use crate::event::What;
 use crate::scenario::model::Plan;
 use crate::time::Timestamp;
 use crate::world::build::{World, WorldError};
-use crate::world::cell::EventSink;
+use crate::world::cell::{EventSink, publish};
 
 /// How often keys are fetched, proofs looked for and expectations looked at.
 const TICK: Duration = Duration::from_millis(40);
@@ -140,6 +140,9 @@ async fn side(job: Job, sink: EventSink) -> std::io::Result<()> {
     }
     report.elapsed = Timestamp::now().since(started);
     evidence::write_report(&job.dir, &report)?;
+    if job.world == WorldKind::Pocket {
+        publish(&job.dir)?;
+    }
     ledger.report(report);
     if job.keep {
         std::future::pending::<()>().await;
@@ -241,18 +244,21 @@ struct Pace {
     tick: Duration,
     slowest: Duration,
     quiet: u32,
+    /// Expectations are looked at while the script runs. In virtual time an early decision saves nothing, and a look at a
+    /// whole day of packets after each of them costs a lot.
+    looks_early: bool,
 }
 
 impl Pace {
-    /// Looks without news before they become rarer: two seconds, longer than any patience that counts on them.
-    const QUIET: u32 = 50;
+    /// Looks without news before they become rarer.
+    const QUIET: u32 = 2;
 
     fn of(world: WorldKind) -> Pace {
         let slowest = match world {
             WorldKind::Host => TICK,
-            WorldKind::Pocket => Duration::from_secs(5),
+            WorldKind::Pocket => Duration::from_millis(500),
         };
-        Pace { tick: TICK, slowest, quiet: 0 }
+        Pace { tick: TICK, slowest, quiet: 0, looks_early: world == WorldKind::Host }
     }
 
     /// Until the next look.
@@ -308,8 +314,10 @@ async fn supervise(
             () = &mut ticks => {
                 let so_far = lab.ledger.events().len();
                 ticks.as_mut().reset(Instant::now() + pace.next(so_far != news));
+                if so_far != news || pace.quiet <= Pace::QUIET {
+                    fetch_keys(lab).await;
+                }
                 news = so_far;
-                fetch_keys(lab).await;
                 // First the horizon, then what was delivered up to it.
                 let now = recorder.horizon();
                 while let Ok(batch) = frames.try_recv() {
@@ -317,8 +325,11 @@ async fn supervise(
                 }
                 lab.captured.set(now);
                 lab.arrivals.send_modify(|n| *n += 1);
-                let decided = lab.judge.borrow_mut().look(&lab.ledger.events(), now);
                 let proved = lab.faults.borrow_mut().prove(lab, false);
+                if script_over.is_none() && !pace.looks_early {
+                    continue;
+                }
+                let decided = lab.judge.borrow_mut().look(&lab.ledger.events(), now);
                 if let Some(over) = script_over
                     && decided
                     && (proved || over.elapsed() > PROOF_PATIENCE)
@@ -346,8 +357,9 @@ async fn fetch_keys(lab: &Lab) {
         // A gateway that is busy initiating is asked at the next tick.
         if let Ok(mut g) = gateway.try_lock() {
             let keys = g.keys().await;
-            if lab.judge.borrow_mut().add_keys(keys.clone()) {
-                lab.ledger.emit(What::Keys(keys));
+            let new = lab.judge.borrow_mut().add_keys(keys);
+            if let Some(new) = new {
+                lab.ledger.emit(What::Keys(new));
             }
         }
     }

@@ -195,6 +195,8 @@ impl Places {
     }
 }
 
+/// How long a side in a pocket may take by the clock on the wall, whatever it says meanwhile.
+const LIMIT: Duration = Duration::from_secs(300);
 /// How long a pocket may be silent, by the clock on the wall. In virtual time nothing waits, so silence means that the guest
 /// hangs (a program that waits for the clock by looking at it, for instance).
 const SILENCE: Duration = Duration::from_secs(90);
@@ -256,12 +258,13 @@ async fn cell(
         CellError::Refused(_) | CellError::Io { .. } => machine(e.to_string()),
         CellError::Died(_) | CellError::Garbage(_) | CellError::Job(_) => Trouble { whose: Whose::Us, text: e.to_string() },
     })?;
-    let patience = match job.world {
+    let begun = Instant::now();
+    let patience = || match job.world {
         WorldKind::Host => None,
-        WorldKind::Pocket => Some(SILENCE),
+        WorldKind::Pocket => Some(SILENCE.min(LIMIT.saturating_sub(begun.elapsed()))),
     };
     let mut report = None;
-    while let Some(said) = next(&mut cell, patience).await? {
+    while let Some(said) = next(&mut cell, patience()).await? {
         match serde_json::from_value::<Message>(said) {
             Ok(Message::Event(event)) => {
                 let _ = say.send(Heard::Event(index, job.plan.side, Box::new(event)));
@@ -301,7 +304,14 @@ async fn next(cell: &mut CellHandle, patience: Option<Duration>) -> Result<Optio
             Err(_) => {
                 cell.kill();
                 let console = cell.wait().await;
-                let text = format!("the pocket kernel was silent for {} s and was ended: {console}", limit.as_secs());
+                let text = if limit < SILENCE {
+                    format!(
+                        "the side was not over after {} s by the clock on the wall, and its pocket was ended: {console}",
+                        LIMIT.as_secs()
+                    )
+                } else {
+                    format!("the pocket kernel was silent for {} s and was ended: {console}", SILENCE.as_secs())
+                };
                 return Err(Trouble { whose: Whose::Us, text });
             }
         },

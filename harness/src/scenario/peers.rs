@@ -105,6 +105,8 @@ fn connection(
         _ if mode == EspMode::Transport => vec![IpNet::from(addr)],
         _ => of.protects.iter().copied().filter(|p| p.addr().is_ipv6() == local.is_ipv6()).collect(),
     };
+    // Zero is how an overlay switches a timer off.
+    let timer = |key: &str| own.duration(key).filter(|d| !d.is_zero());
     Connection {
         name: format!("{}-{}", node.name, peer.name),
         peer: peer.name.clone(),
@@ -123,11 +125,11 @@ fn connection(
         mode,
         local_ts: selectors("local-ts", node, local),
         remote_ts: selectors("remote-ts", peer, peer_addr),
-        ike_rekey: own.duration("ike-rekey"),
-        child_rekey: own.duration("child-rekey"),
-        child_life: own.duration("child-life"),
-        inactivity: own.duration("inactivity").filter(|d| !d.is_zero()),
-        dpd_delay: own.duration("dpd-delay").filter(|d| !d.is_zero()),
+        ike_rekey: timer("ike-rekey"),
+        child_rekey: timer("child-rekey"),
+        child_life: timer("child-life"),
+        inactivity: timer("inactivity"),
+        dpd_delay: timer("dpd-delay"),
         dpd_action: action("dpd-action"),
         start_action: action("start-action"),
         close_action: action("close-action"),

@@ -29,15 +29,17 @@ pub const SYMPTOM: Symptom = Symptom {
         Param::required("by", Kind::Gateway, "who deletes"),
         Param::required("at", Kind::Tap, "where it is seen"),
         Param::optional("after-idle", Kind::Duration, "this long after the last ESP packet, within 1.5 s"),
+        Param::optional("after-up", Kind::Duration, "this long after the last message that negotiated an SA, within 1.5 s"),
     ],
     judge,
 };
 
 fn judge(args: &Args, evidence: &Evidence<'_>) -> Finding {
     let by = args.text("by").unwrap_or_default();
-    let wanted = args.duration("after-idle");
-    let in_time = |idle: Option<Duration>| wanted.is_none_or(|w| idle.is_some_and(|d| d.abs_diff(w) <= TOLERANCE));
-    let mut data = None;
+    let (wanted, life) = (args.duration("after-idle"), args.duration("after-up"));
+    let near_to = |wanted: Option<Duration>, is: Option<Duration>| wanted.is_none_or(|w| is.is_some_and(|d| d.abs_diff(w) <= TOLERANCE));
+    let in_time = |idle: Option<Duration>, age: Option<Duration>| near_to(wanted, idle) && near_to(life, age);
+    let (mut data, mut up) = (None, None);
     let mut spis = BTreeSet::new();
     let mut near = None;
     let mut opaque = 0;
@@ -51,18 +53,23 @@ fn judge(args: &Args, evidence: &Evidence<'_>) -> Finding {
             data = Some(r.frame.time);
             spis.insert(esp.spi);
         }
+        if r.ike().is_some_and(|i| matches!((i.message.major(), i.message.exchange), (1, 32) | (2, 35 | 36))) {
+            up = Some(r.frame.time);
+        }
         let Some(ike) = r.ike().filter(|i| is_from(evidence, r, by) && !i.message.is_response()) else { continue };
         let idle = data.map(|t| r.frame.time.since(t));
+        let age = up.map(|t| r.frame.time.since(t));
         let shown = idle.map_or("without any data before".to_owned(), |d| format!("{:.2} s after the last data", d.as_secs_f64()));
+        let shown = age.map_or(shown.clone(), |a| format!("{shown}, {:.2} s after an SA was negotiated", a.as_secs_f64()));
         if ike.message.payloads.iter().any(|p| matches!(p.body, Body::Delete { .. })) {
             let proof = Proof::new(format!("{by} deleted an SA {shown}"), [r.frame.number]);
-            if in_time(idle) {
+            if in_time(idle, age) {
                 return Finding::Holds(proof);
             }
             near = Some(proof);
         } else if is_opaque(&ike.message) && matches!((ike.message.major(), ike.message.exchange), (1, 5) | (2, 37)) {
             opaque += 1;
-            if candidate.is_none() && in_time(idle) {
+            if candidate.is_none() && in_time(idle, age) {
                 let text = format!("no keys, but {by} sent an informational message {shown}, and no data followed on those SAs");
                 candidate = Some((r, Proof::new(text, [r.frame.number])));
             }
@@ -73,7 +80,7 @@ fn judge(args: &Args, evidence: &Evidence<'_>) -> Finding {
         let checks = evidence.plan.gateway(by).is_some_and(|g| g.connections.iter().any(|c| c.dpd_delay.is_some()));
         let text = format!("{opaque} informational messages of {by} are encrypted and no keys are known");
         return match candidate {
-            Some((_, proof)) if wanted.is_some() && !checks => after_silence(evidence, WINDOW, true, proof),
+            Some((_, proof)) if (wanted.is_some() || life.is_some()) && !checks => after_silence(evidence, WINDOW, true, proof),
             _ if evidence.complete => Finding::Inconclusive(text),
             _ => Finding::Open { until: None, so_far: (false, Proof::new(text, [])) },
         };
@@ -110,6 +117,17 @@ mod tests {
         story.ask("ike-delete", &[("by", "east"), ARGS[1]], 900).fails();
         story.lost = 1;
         story.ask_at_end("ike-delete", &ARGS, 900).inconclusive();
+    }
+
+    #[test]
+    fn a_delete_at_the_end_of_a_lifetime() {
+        let mut story = Story::new();
+        story.ike(0, "west.wan", EAST, WEST, &Msg::v2(35, 1).response());
+        story.esp(9900, "west.wan", WEST, EAST, 1, 1);
+        story.ike(10_050, "west.wan", WEST, EAST, &Msg::v2(37, 2).delete());
+        let args = |life: &'static str| [ARGS[0], ARGS[1], ("after-up", life)];
+        assert!(story.ask("ike-delete", &args("10s"), 10_060).holds().text.contains("10.05 s after an SA was negotiated"));
+        story.ask_at_end("ike-delete", &args("5s"), 12_000).fails();
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod lost_between;
 mod mapping_lost;
 mod nat_detected;
 mod nat_keepalive;
+mod new_attempts;
 mod no_response;
 mod notify;
 mod only_vpn_traffic;
@@ -146,6 +147,7 @@ pub fn all() -> &'static [&'static Symptom] {
         &mapping_lost::SYMPTOM,
         &nat_detected::SYMPTOM,
         &nat_keepalive::SYMPTOM,
+        &new_attempts::SYMPTOM,
         &no_response::SYMPTOM,
         &notify::SYMPTOM,
         &only_vpn_traffic::SYMPTOM,

@@ -29,7 +29,7 @@ pub const SYMPTOM: Symptom = Symptom {
             "backoff",
             Kind::Word(&["configured", "any"]),
             "\"configured\"",
-            "gaps as configured (never early; late by at most 10 % and 400 ms), or any",
+            "gaps as configured (never early; late by at most 10 % and 1 s), or any",
         ),
         Param::default("gives-up", Kind::Bool, "true", "after the last copy the sender falls silent for at least the next gap"),
     ],
@@ -151,9 +151,10 @@ fn standing(by: &str, copies: &[&Record], wanted: &Wanted, last_of: &HashMap<u64
 /// Timers never fire early; clocks are read at different places.
 const EARLY: Duration = Duration::from_millis(20);
 
-/// 10 % and 400 ms: timers of daemons fire late on a busy machine; 250 ms were seen.
+/// Timers of daemons fire late on a busy machine: charon's scheduler was seen to sleep through a wake-up until its next
+/// second began.
 fn lateness(gap: Duration) -> Duration {
-    gap.mul_f64(0.1) + Duration::from_millis(400)
+    gap.mul_f64(0.1) + Duration::from_secs(1)
 }
 
 /// The last IKE message that the gateway sent on each initiator's SPI.
@@ -180,9 +181,9 @@ mod tests {
     fn the_configured_copies_and_then_silence() {
         let mut story = repeated(&[0, 300, 840]);
         // The third copy is due 972 ms later.
-        story.ask("retransmission", &AT_WEST, 850).open(Some(840 + 1069 + 400), false);
+        story.ask("retransmission", &AT_WEST, 850).open(Some(840 + 1069 + 1000), false);
         story.ike(1812, "west.wan", WEST, EAST, &Msg::v2(34, 0));
-        let until = 1812 + 1924 + 400;
+        let until = 1812 + 1924 + 1000;
         story.ask("retransmission", &AT_WEST, 1900).open(Some(until), true);
         assert_eq!(story.ask("retransmission", &AT_WEST, until + 1).holds().frames, [1, 2, 3, 4]);
         story.lost = 1;
@@ -191,15 +192,17 @@ mod tests {
 
     #[test]
     fn a_fifth_copy_or_a_wrong_gap_refutes_it_when_traffic_is_over() {
-        for times in [&[0, 300, 840, 1812, 3500][..], &[0, 900, 1440, 2412], &[0, 200, 740, 1712]] {
+        for times in [&[0, 300, 840, 1812, 3500][..], &[0, 1400, 1940, 2912], &[0, 200, 740, 1712]] {
             let mut story = repeated(times);
             story.ask("retransmission", &AT_WEST, 9000).open(None, false);
             story.script_ends(9000);
             story.ask("retransmission", &AT_WEST, 9500).fails();
         }
-        assert!(repeated(&[0, 900]).ask_at_end("retransmission", &AT_WEST, 9000).fails().text.contains("a gap of 0.90 s should be 0.30 s"));
+        assert!(
+            repeated(&[0, 1400]).ask_at_end("retransmission", &AT_WEST, 9000).fails().text.contains("a gap of 1.40 s should be 0.30 s")
+        );
         let loose = [AT_WEST[0], AT_WEST[1], ("backoff", "any"), ("copies", ">= 1"), ("gives-up", "false")];
-        repeated(&[0, 900]).ask("retransmission", &loose, 901).holds();
+        repeated(&[0, 1400]).ask("retransmission", &loose, 1401).holds();
     }
 
     #[test]

@@ -18,6 +18,8 @@ use super::{EventSink, Greeting, first};
 
 /// Said on the kernel's console at the end; the host reads the exit status from it, because the kernel's own is always 0.
 pub(super) const EXIT_WORDS: &str = "faultlab: the first process ends with status ";
+/// Where the shared folder of the host is mounted.
+const HOST_SHARE: &str = "/run/faultlab-share";
 /// Where the new root is put together.
 const NEW: &str = "/run/new";
 
@@ -122,12 +124,35 @@ fn set_environment(orders: &Orders) -> Result<(), Refusal> {
     share_folder(share)
 }
 
-/// The folder of the host under its own name, writable.
+/// The folder has its host's name, but is the guest's own until [`publish`]: hostfs makes a new inode at every look, so
+/// that a watch (inotify) on a file there would never fire.
 fn share_folder(share: &Path) -> Result<(), Refusal> {
     let shown = share.display();
+    let refused = |what: String| move |e: nix::Error| Refusal::new(what, e, "is it readable?");
     std::fs::create_dir_all(share).map_err(|e| Refusal::new(format!("make {shown}"), e, "is its parent readable?"))?;
-    mount(Some("none"), share, Some("hostfs"), MsFlags::empty(), Some(share))
-        .map_err(|e| Refusal::new(format!("share {shown} with the host"), e, "is it readable?"))
+    std::fs::create_dir_all(HOST_SHARE).map_err(|e| Refusal::new(format!("make {HOST_SHARE}"), e, "is /run writable?"))?;
+    mount(Some("none"), HOST_SHARE, Some("hostfs"), MsFlags::empty(), Some(share))
+        .map_err(refused(format!("share {shown} with the host")))?;
+    mount(Some("tmpfs"), share, Some("tmpfs"), MsFlags::empty(), Some("mode=755")).map_err(refused(format!("mount a tmpfs on {shown}")))
+}
+
+/// Copies what is in the shared folder to the host. Sockets stay behind.
+pub fn publish(share: &Path) -> std::io::Result<()> {
+    copy(share, Path::new(HOST_SHARE))
+}
+
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let (kind, target) = (entry.file_type()?, to.join(entry.file_name()));
+        if kind.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else if kind.is_file() {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }
 
 /// Nothing to read; what is said goes to the kernel's console.

@@ -17,6 +17,7 @@ mod pocket;
 pub(super) use enter::enter_args;
 pub use enter::enter_cell;
 pub use first::EventSink;
+pub use guest::publish;
 pub use handle::{CellError, CellExit, CellHandle};
 
 use serde::{Deserialize, Serialize};

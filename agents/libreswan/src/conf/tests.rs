@@ -1,0 +1,125 @@
+use super::*;
+
+fn timing(timeout: u64, tries: u32) -> Result<Vec<(&'static str, String)>, Refusal> {
+    let mut lines = Vec::new();
+    let profile = Retransmit { timeout: Duration::from_millis(timeout), base: 2.0, tries };
+    retransmission(&profile, &mut lines, &mut Vec::new()).map(|()| lines)
+}
+
+#[test]
+fn the_timeout_lies_between_the_last_copy_and_the_next() {
+    // Copies at 300, 600 and 1200 ms; the next would be at 2400 ms.
+    let lines = timing(300, 3).unwrap();
+    assert_eq!(lines, [("retransmit-interval", "300".to_owned()), ("retransmit-timeout", "1800ms".to_owned())]);
+    assert_eq!(timing(300, 0).unwrap_err().0, "retransmit");
+    assert_eq!(timing(300, 13).unwrap_err().0, "retransmit");
+}
+
+#[test]
+fn identities_and_secrets() {
+    assert_eq!(identity("west.example"), "@west.example");
+    assert_eq!(identity("10.9.0.1"), "10.9.0.1");
+    assert_eq!(identity("user@west.example"), "user@west.example");
+    assert_eq!(secret("correct horse"), "\"correct horse\"");
+    assert_eq!(secret("a\"b"), "0x612262");
+}
+
+#[test]
+fn selectors() {
+    let net = |n: &str| -> IpNet { n.parse().unwrap() };
+    let host = Some("10.9.0.1".parse().unwrap());
+    assert_eq!(selector(EspMode::Tunnel, &[net("10.1.0.0/24")], host), Ok(Some("10.1.0.0/24".into())));
+    assert_eq!(selector(EspMode::Tunnel, &[net("10.9.0.1/32")], host), Ok(None));
+    assert_eq!(selector(EspMode::Transport, &[net("10.9.0.1/32")], host), Ok(None));
+    assert!(selector(EspMode::Transport, &[net("10.1.0.0/24")], host).is_err());
+    assert!(selector(EspMode::Tunnel, &[net("10.1.0.0/24"), net("10.3.0.0/24")], host).is_err());
+}
+
+fn settings() -> GatewayConfig {
+    let connection = Connection {
+        name: "west-east".into(),
+        peer: "east".into(),
+        ike: IkeMode::V2,
+        local: "10.9.0.1".parse().unwrap(),
+        remote: None,
+        local_id: "west.example".into(),
+        remote_id: "east.example".into(),
+        psk: "correct horse".into(),
+        ike_proposals: vec!["aes128-sha256-modp2048".into()],
+        esp_proposals: vec!["aes128-sha256-ecp256".into()],
+        mode: EspMode::Tunnel,
+        local_ts: vec!["10.1.0.0/24".parse().unwrap()],
+        remote_ts: vec!["10.2.0.0/24".parse().unwrap()],
+        ike_rekey: None,
+        child_rekey: None,
+        child_life: None,
+        inactivity: None,
+        dpd_delay: None,
+        dpd_action: ChildAction::None,
+        start_action: ChildAction::None,
+        close_action: ChildAction::None,
+        mobike: false,
+        force_encap: false,
+        keying_tries: 0,
+    };
+    GatewayConfig { name: "west".into(), retransmit: Retransmit::default(), nat_keepalive: None, connections: vec![connection] }
+}
+
+/// What of `wanted` is not a line of the configuration.
+fn missing(config: &GatewayConfig, wanted: &[&'static str]) -> Vec<&'static str> {
+    let rendered = render(&Found::sample(), config).unwrap();
+    wanted.iter().copied().filter(|w| rendered.conf.lines().all(|l| l.trim() != *w)).collect()
+}
+
+fn refused(tweak: impl FnOnce(&mut Connection)) -> String {
+    let mut config = settings();
+    tweak(&mut config.connections[0]);
+    match render(&Found::sample(), &config) {
+        Err(DriverError::Refused { setting, .. }) => setting,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn settings_are_written_out() {
+    let mut config = settings();
+    let plain =
+        ["conn west-east", "ikev2=yes", "right=%any", "leftid=@west.example", "rekey=no", "nat-keepalive=no", "keyingtries=%forever"];
+    assert_eq!(missing(&config, &plain), [""; 0]);
+    assert_eq!(
+        missing(&config, &["leftsubnet=10.1.0.0/24", "esp=aes128-sha2_256-dh19", "pfs=yes", "esn=no", "encapsulation=auto"]),
+        [""; 0]
+    );
+    assert_eq!(render(&Found::sample(), &config).unwrap().secrets, "@west.example @east.example : PSK \"correct horse\"\n");
+    config.nat_keepalive = Some(Duration::from_millis(1500));
+    let c = &mut config.connections[0];
+    (c.ike, c.force_encap, c.keying_tries) = (IkeMode::V1Aggressive, true, 2);
+    (c.dpd_delay, c.dpd_action) = (Some(Duration::from_secs(5)), ChildAction::Start);
+    let other = ["ikev2=no", "aggressive=yes", "encapsulation=yes", "keyingtries=2", "keep-alive=2", "nat-keepalive=yes"];
+    assert_eq!(missing(&config, &other), [""; 0]);
+    // Gives up after 3.56 s, so 4 s; beginning anew is part of re-keying.
+    assert_eq!(missing(&config, &["dpddelay=5s", "dpdtimeout=9s", "dpdaction=restart", "rekey=yes"]), [""; 0]);
+}
+
+#[test]
+fn lifetimes_end_a_margin_after_the_time_of_rekeying() {
+    let mut config = settings();
+    let c = &mut config.connections[0];
+    (c.child_rekey, c.child_life, c.ike_rekey) =
+        (Some(Duration::from_secs(100)), Some(Duration::from_secs(120)), Some(Duration::from_secs(300)));
+    let lines = ["rekey=yes", "rekeymargin=20s", "rekeyfuzz=0%", "salifetime=120s", "ikelifetime=320s"];
+    assert_eq!(missing(&config, &lines), [""; 0]);
+    assert!(render(&Found::sample(), &config).unwrap().notes[0].iter().any(|n| n.starts_with("close_action none")));
+}
+
+#[test]
+fn what_it_does_not_have_is_refused_by_name() {
+    let second = Duration::from_secs(1);
+    assert_eq!(refused(|c| c.inactivity = Some(second)), "inactivity of connection west-east");
+    assert_eq!(refused(|c| c.name = "a b".into()), "name of connection a b");
+    assert!(refused(|c| c.remote_id = "east\nauto=start".into()).starts_with("remote_id"));
+    assert!(refused(|c| c.ike_rekey = Some(second * 90_000)).starts_with("ike_rekey"));
+    assert!(refused(|c| (c.child_rekey, c.child_life) = (Some(second * 9), Some(second * 9))).starts_with("child_life"));
+    assert!(refused(|c| (c.ike_rekey, c.child_life) = (Some(second * 9), Some(second * 9))).starts_with("child_life"));
+    assert!(refused(|c| c.esp_proposals = vec!["aes128".into()]).starts_with("esp_proposals"));
+}

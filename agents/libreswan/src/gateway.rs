@@ -1,0 +1,246 @@
+//! The driver's face of one gateway.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use peer::{Accepted, ChildAction, Connection, DriverError, Gateway, Keys, Launch, Outcome};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+
+use crate::conf::{self, FILE, LOG, POLICIES, SECRETS};
+use crate::daemon::{ANSWER, Caller, Daemon, create_database, io_error};
+use crate::journal::Journal;
+use crate::probe::Found;
+
+/// A gateway played by pluto.
+pub(crate) struct Pluto {
+    found: Found,
+    launch: Launch,
+    notes: Vec<Vec<String>>,
+    journal: Journal,
+    daemon: Daemon,
+    accepted: Vec<Accepted>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Pluto {
+    pub(crate) async fn start(found: Found, launch: Launch) -> Result<Pluto, DriverError> {
+        let name = launch.config.name.clone();
+        let doing = |what: &'static str| {
+            let name = name.clone();
+            move |e| io_error(&name, what, e)
+        };
+        let rendered = conf::render(&found, &launch.config)?;
+        std::fs::create_dir_all(launch.dir.join(POLICIES)).map_err(doing("creating the gateway's folder"))?;
+        std::fs::write(launch.dir.join(FILE), &rendered.conf).map_err(doing("writing ipsec.conf"))?;
+        write_private(&launch.dir.join(SECRETS), &rendered.secrets).map_err(doing("writing ipsec.secrets"))?;
+        create_database(&found, &launch.dir).await.map_err(doing("making the NSS database with certutil"))?;
+        let (down, closed) = unbounded_channel();
+        let journal = Journal::create(launch.dir.join(LOG), &name, launch.events.clone(), down).map_err(doing("creating pluto.log"))?;
+        let follower = journal.follow().map_err(doing("watching pluto.log"))?;
+        // Taken down with the gateway also when the start fails.
+        let mut tasks = Tasks(vec![follower]);
+        let (daemon, accepted) = begin(&found, &launch, &journal, &rendered.notes).await?;
+        let names = launch.config.connections.iter().filter(|c| forgets(c)).map(|c| c.name.clone()).collect();
+        tasks.0.push(tokio::spawn(unroute(daemon.caller(), names, closed)));
+        Ok(Pluto { found, launch, notes: rendered.notes, journal, daemon, accepted, tasks: std::mem::take(&mut tasks.0) })
+    }
+
+    fn connection(&self, name: &str) -> Result<&Connection, DriverError> {
+        self.launch.config.connections.iter().find(|c| c.name == name).ok_or_else(|| DriverError::Refused {
+            gateway: self.launch.config.name.clone(),
+            setting: format!("connection {name}"),
+            reason: "there is no such connection".into(),
+        })
+    }
+
+    /// Runs `ip` inside the node.
+    async fn ip(&self, args: &[&str]) -> Result<(), DriverError> {
+        let args: Vec<OsString> = args.iter().map(OsString::from).collect();
+        let mut command = self.launch.spawner.command("ip", &args, &[]);
+        let run = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).status();
+        match run.await {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(io::Error::other(status.to_string())),
+            Err(e) => Err(e),
+        }
+        .map_err(|e| io_error(&self.launch.config.name, &format!("ip {args:?}"), e))
+    }
+}
+
+struct Tasks(Vec<JoinHandle<()>>);
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        self.0.iter().for_each(JoinHandle::abort);
+    }
+}
+
+impl Drop for Pluto {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// One life: process, settings, start-up actions.
+async fn begin(found: &Found, launch: &Launch, journal: &Journal, notes: &[Vec<String>]) -> Result<(Daemon, Vec<Accepted>), DriverError> {
+    // The salts of AEADs are told only with `crypt`, which makes the log four times as long.
+    let aead = |p: &String| ["gcm", "ccm", "chacha"].iter().any(|mode| p.contains(mode));
+    let crypt = launch.config.connections.iter().any(|c| c.ike_proposals.iter().any(aead));
+    let daemon = Daemon::spawn(found, launch, journal, if crypt { "base,crypt,private" } else { "base,private" }).await?;
+    let mut accepted = Vec::new();
+    for (c, notes) in launch.config.connections.iter().zip(notes) {
+        accepted.push(add(&daemon, launch, journal, c, notes).await?);
+    }
+    for c in &launch.config.connections {
+        let args: &[&str] = match c.start_action {
+            ChildAction::None => continue,
+            ChildAction::Trap => &["--name", &c.name, "--route"],
+            ChildAction::Start => &["--name", &c.name, "--initiate", "--asynchronous"],
+        };
+        let answer = daemon.whack(args).await?;
+        if !answer.success {
+            let setting = format!("start_action of connection {}", c.name);
+            return Err(DriverError::Refused { gateway: launch.config.name.clone(), setting, reason: answer.text });
+        }
+    }
+    Ok((daemon, accepted))
+}
+
+/// Loads a connection and waits until the daemon has said that it took it: `addconn` itself does not always know.
+async fn add(daemon: &Daemon, launch: &Launch, journal: &Journal, c: &Connection, notes: &[String]) -> Result<Accepted, DriverError> {
+    let what = format!("connection {}", c.name);
+    let refused = |reason: String| DriverError::Refused { gateway: launch.config.name.clone(), setting: what.clone(), reason };
+    let answer = daemon.add(&c.name).await?;
+    let told = |added: bool| {
+        journal.ask(|t| {
+            let c = t.connection(&c.name)?;
+            if added { c.added.clone() } else { c.refused.clone() }
+        })
+    };
+    if !answer.success {
+        let reasons: Vec<String> = [answer.text, told(false).unwrap_or_default()].into_iter().filter(|r| !r.is_empty()).collect();
+        return Err(refused(if reasons.is_empty() { "addconn failed and gave no reason".into() } else { reasons.join("; ") }));
+    }
+    let Some(added) = told(true) else {
+        return Err(refused(format!("addconn said {:?}, and the daemon did not confirm it", answer.text)));
+    };
+    let warnings = answer.text.lines().filter(|l| l.contains("warning")).map(str::to_owned);
+    let all: Vec<String> = std::iter::once(added).chain(notes.iter().cloned()).chain(warnings).collect();
+    Ok(Accepted { what, answer: all.join("; ") })
+}
+
+/// Nothing is to happen with packets once the peer has closed the child: the daemon would leave a trap for them.
+fn forgets(c: &Connection) -> bool {
+    let trap = c.start_action == ChildAction::Trap || c.dpd_delay.is_some() && c.dpd_action != ChildAction::None;
+    c.close_action == ChildAction::None && !trap
+}
+
+/// Removes the trap that is left behind by a closed child.
+async fn unroute(caller: Caller, names: Vec<String>, mut closed: UnboundedReceiver<String>) {
+    while let Some(name) = closed.recv().await {
+        if names.contains(&name) {
+            // Without a daemon there is nobody to unroute; a paused one gets it when it goes on.
+            let _ = timeout_at(Instant::now() + ANSWER, caller.clone().whack(&["--name", &name, "--unroute"])).await;
+        }
+    }
+}
+
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = std::fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(path)?;
+    io::Write::write_all(&mut file, text.as_bytes())
+}
+
+#[async_trait]
+impl Gateway for Pluto {
+    fn pid(&self) -> Option<u32> {
+        self.daemon.pid()
+    }
+
+    fn accepted(&self) -> Vec<Accepted> {
+        self.accepted.clone()
+    }
+
+    async fn initiate(&mut self, connection: &str, deadline: Duration) -> Result<Outcome, DriverError> {
+        let until = Instant::now() + deadline;
+        let revives = conf::revives(self.connection(connection)?);
+        let (up, trying, failures) =
+            self.journal.ask(|t| t.connection(connection).map_or((false, false, 0), |c| (c.is_up(), c.is_trying(), c.failures)));
+        if up && self.daemon.is_running() {
+            return Ok(Outcome::Established);
+        }
+        // An attempt that goes on is joined; another one would be a second IKE SA.
+        if !trying || !self.daemon.is_running() {
+            // A paused daemon finds the request when it goes on.
+            let args = ["--name", connection, "--initiate", "--asynchronous"];
+            let Ok(answer) = timeout_at(until, self.daemon.whack(&args)).await else { return Ok(Outcome::Pending) };
+            let answer = answer?;
+            if !answer.success {
+                return Ok(Outcome::Failed { reason: answer.text });
+            }
+        }
+        let ended = self.journal.until(|t| {
+            let c = t.connection(connection)?;
+            if c.is_up() { Some(Ok(())) } else { (c.failures > failures).then(|| Err(c.reason())) }
+        });
+        match timeout_at(until, self.daemon.alive(ended)).await {
+            Err(_) => Ok(Outcome::Pending),
+            Ok(ended) => match ended? {
+                Ok(()) => Ok(Outcome::Established),
+                Err(reason) => {
+                    if revives && self.connection(connection)?.keying_tries != 0 {
+                        // It would begin anew although all its tries are used up.
+                        self.daemon.whack(&["--name", connection, "--terminate"]).await?;
+                    }
+                    Ok(Outcome::Failed { reason })
+                }
+            },
+        }
+    }
+
+    async fn keys(&mut self) -> Keys {
+        self.journal.keys()
+    }
+
+    async fn stop(&mut self, kill: bool) -> Result<(), DriverError> {
+        self.daemon.stop(kill).await
+    }
+
+    async fn restart(&mut self) -> Result<(), DriverError> {
+        if self.daemon.is_running() {
+            self.daemon.stop(true).await?;
+        }
+        // A killed daemon leaves its SAs and policies to the kernel.
+        self.ip(&["xfrm", "state", "flush"]).await?;
+        self.ip(&["xfrm", "policy", "flush"]).await?;
+        self.journal.new_life();
+        (self.daemon, self.accepted) = begin(&self.found, &self.launch, &self.journal, &self.notes).await?;
+        Ok(())
+    }
+
+    async fn pause(&mut self, paused: bool) -> Result<(), DriverError> {
+        self.daemon.pause(paused)
+    }
+
+    async fn describe(&mut self) -> String {
+        if !self.daemon.is_running() {
+            return format!("{}: not running; last log line: {}\n", self.launch.config.name, self.journal.last());
+        }
+        let mut text = String::new();
+        for what in ["--showstates", "--trafficstatus", "--status"] {
+            let answer = match self.daemon.whack(&[what]).await {
+                Ok(answer) if answer.text.is_empty() => "no SAs".to_owned(),
+                Ok(answer) => answer.text,
+                Err(e) => e.to_string(),
+            };
+            text += &format!("whack {what}\n{answer}\n\n");
+        }
+        text
+    }
+}

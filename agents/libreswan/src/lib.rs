@@ -1,0 +1,61 @@
+//! IO: drives a real libreswan `pluto`.
+//!
+//! One gateway is one daemon in its own network namespace and with its own `/run`, which is the gateway's evidence folder:
+//!
+//! - `ipsec.conf`, `ipsec.secrets`, `nss/`: what the daemon was started with (`conf.rs`, `proposals.rs`);
+//! - `pluto.log`: appended to by every life of the daemon; events (`track.rs`) and keys (`keylog.rs`) are read from it;
+//! - `pluto.ctl`: the control socket, which `whack` and `addconn` speak to (`daemon.rs`);
+//! - `pluto.out`: standard output and error.
+//!
+//! `daemon.rs` is one life of the process, `journal.rs` follows its log, `gateway.rs` is the driver's face of all lives.
+//!
+//! The daemon needs the kernel's ESP. Its package conflicts with strongSwan's, so that it usually comes from a private root.
+
+mod conf;
+mod daemon;
+mod gateway;
+mod journal;
+mod keylog;
+mod probe;
+mod proposals;
+mod track;
+
+use std::sync::OnceLock;
+
+use async_trait::async_trait;
+use peer::{Driver, DriverError, Gateway, Launch, Missing, Probe};
+
+use probe::Found;
+
+/// Driver of libreswan's `pluto`.
+#[derive(Debug, Default)]
+pub struct Libreswan {
+    found: OnceLock<Result<Found, Missing>>,
+}
+
+impl Libreswan {
+    /// A driver that looks for the daemon when first asked, and once.
+    pub fn new() -> Libreswan {
+        Libreswan::default()
+    }
+
+    fn found(&self) -> Result<&Found, Missing> {
+        self.found.get_or_init(probe::find).as_ref().map_err(Missing::clone)
+    }
+}
+
+#[async_trait]
+impl Driver for Libreswan {
+    fn name(&self) -> &'static str {
+        "libreswan"
+    }
+
+    fn probe(&self) -> Result<Probe, Missing> {
+        Ok(self.found()?.probe())
+    }
+
+    async fn start(&self, launch: Launch) -> Result<Box<dyn Gateway>, DriverError> {
+        let found = self.found()?.clone();
+        Ok(Box::new(gateway::Pluto::start(found, launch).await?))
+    }
+}

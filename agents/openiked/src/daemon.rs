@@ -1,0 +1,322 @@
+//! One life of the iked processes: a parent and three children in process groups of their own.
+
+use std::fs::{File, OpenOptions};
+use std::future::Future;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use peer::{DriverError, GatewayEvent, GatewayEventKind, Launch};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+use crate::etc::ETC;
+use crate::log::Tracker;
+use crate::probe::Found;
+
+/// Name of the log in the gateway's folder.
+pub(crate) const LOG: &str = "iked.log";
+/// Where the gateway's folder is mounted for the daemon.
+const MOUNT: &str = "/run/iked";
+/// The control socket, as the daemon sees it.
+const SOCKET: &str = "/run/iked/iked.sock";
+
+/// From spawn to open sockets; about 100 ms on an idle machine.
+const READY: Duration = Duration::from_secs(20);
+/// For programs that answer by themselves.
+const ANSWER: Duration = Duration::from_secs(10);
+/// From TERM to the end.
+const GOODBYE: Duration = Duration::from_secs(10);
+
+/// What the log has told so far, and a way to wait for more.
+#[derive(Debug, Clone)]
+pub(crate) struct Books {
+    tracker: Arc<Mutex<Tracker>>,
+    changed: Arc<watch::Sender<u64>>,
+}
+
+impl Books {
+    pub(crate) fn new() -> Books {
+        Books { tracker: Arc::default(), changed: Arc::new(watch::Sender::new(0)) }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Tracker> {
+        self.tracker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a change that others may wait for.
+    fn change(&self, change: impl FnOnce(&mut Tracker)) {
+        change(&mut self.lock());
+        self.changed.send_modify(|n| *n += 1);
+    }
+
+    /// Waits until `wanted` finds something in the books.
+    pub(crate) async fn until<T>(&self, mut wanted: impl FnMut(&mut Tracker) -> Option<T>) -> T {
+        let mut changes = self.changed.subscribe();
+        loop {
+            changes.mark_unchanged();
+            if let Some(found) = wanted(&mut self.lock()) {
+                return found;
+            }
+            // Its sender is ours: it cannot be gone.
+            let _ = changes.changed().await;
+        }
+    }
+}
+
+/// A running iked, or one that has ended.
+pub(crate) struct Daemon {
+    launch: Arc<Launch>,
+    found: Found,
+    pub(crate) books: Books,
+    pid: Option<Pid>,
+    /// The status in words once the parent process has ended and everything that it said was read.
+    ended: watch::Receiver<Option<String>>,
+    /// Set when the end is our wish.
+    expected: watch::Sender<bool>,
+}
+
+impl Daemon {
+    /// Spawns iked and waits until its IKE process has read the configuration and opened its sockets.
+    pub(crate) async fn spawn(found: &Found, launch: &Arc<Launch>, books: Books) -> Result<Daemon, DriverError> {
+        let name = launch.config.name.clone();
+        books.lock().restart();
+        let log =
+            OpenOptions::new().create(true).append(true).open(launch.dir.join(LOG)).map_err(|e| io_error(&name, "opening iked.log", e))?;
+        let mut command = command(found, launch, &found.iked, &["-d", "-vvvv", "-f", crate::conf::FILE, "-s", SOCKET]);
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(|e| io_error(&name, "starting iked", e))?;
+        let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        let reader = child.stderr.take().map(|said| tokio::spawn(read(said, log, books.clone(), launch.clone())));
+        let (tell_end, ended) = watch::channel(None);
+        let (expected, is_expected) = watch::channel(false);
+        let (events, gateway) = (launch.events.clone(), name);
+        tokio::spawn(async move {
+            let status = match child.wait().await {
+                Ok(status) => status.to_string(),
+                Err(e) => format!("unknown: {e}"),
+            };
+            // The children notice the end and close the log.
+            if let Some(reader) = reader {
+                let _ = timeout_at(Instant::now() + ANSWER, reader).await;
+            }
+            if !*is_expected.borrow() {
+                // The harness may have stopped listening; nobody else is interested.
+                let _ = events.send(GatewayEvent { gateway, what: GatewayEventKind::Exited { status: status.clone() } });
+            }
+            let _ = tell_end.send(Some(status));
+        });
+        let daemon = Daemon { launch: launch.clone(), found: found.clone(), books, pid, ended, expected };
+        let ready = daemon.within(READY, "iked to read its configuration and open its sockets", |t| t.ready.then_some(())).await;
+        let complaint = daemon.books.lock().complaint.clone();
+        match (ready, complaint) {
+            (Err(DriverError::Died { .. }), Some(reason)) => {
+                Err(DriverError::Refused { gateway: daemon.name().to_owned(), setting: crate::conf::FILE.into(), reason })
+            }
+            (ready, _) => ready.map(|()| daemon),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.launch.config.name
+    }
+
+    pub(crate) fn pid(&self) -> Option<u32> {
+        let pid = self.pid.filter(|_| self.is_running())?;
+        u32::try_from(pid.as_raw_nonzero().get()).ok()
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.ended.borrow().is_none()
+    }
+
+    /// Becomes ready when the daemon has ended.
+    pub(crate) fn end(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut ended = self.ended.clone();
+        async move {
+            let _ = ended.wait_for(Option::is_some).await;
+        }
+    }
+
+    /// Waits for something in the log, unless the daemon ends first.
+    pub(crate) async fn within<T>(
+        &self,
+        patience: Duration,
+        condition: &str,
+        wanted: impl FnMut(&mut Tracker) -> Option<T>,
+    ) -> Result<T, DriverError> {
+        let found = async {
+            tokio::select! {
+                biased;
+                found = self.books.until(wanted) => Ok(found),
+                () = self.end() => Err(self.died()),
+            }
+        };
+        timeout_at(Instant::now() + patience, found).await.unwrap_or_else(|_| {
+            let last = last_line(&self.launch.dir);
+            Err(DriverError::Timeout { gateway: self.name().to_owned(), condition: condition.into(), waited: patience, last })
+        })
+    }
+
+    /// Asks the control socket.
+    pub(crate) async fn ikectl(&self, words: &[&str]) -> Result<String, DriverError> {
+        if !self.is_running() {
+            return Err(self.died());
+        }
+        let words = [&["-s", SOCKET], words].concat();
+        run(&self.found, &self.launch, &self.found.ikectl, &words).await
+    }
+
+    pub(crate) fn died(&self) -> DriverError {
+        let status = self.ended.borrow().clone().unwrap_or_else(|| "not waited for".into());
+        DriverError::Died { gateway: self.name().to_owned(), status, last: last_line(&self.launch.dir) }
+    }
+
+    /// Ends the processes and waits for that.
+    pub(crate) async fn stop(&self, kill: bool) -> Result<(), DriverError> {
+        let _ = self.expected.send(true);
+        if kill {
+            self.kill()?;
+        } else {
+            self.send(Signal::TERM)?;
+        }
+        if timeout_at(Instant::now() + GOODBYE, self.end()).await.is_ok() {
+            return Ok(());
+        }
+        let last = last_line(&self.launch.dir);
+        self.kill()?;
+        let condition = if kill { "iked to end after KILL" } else { "iked to end after TERM (killed now)" };
+        Err(DriverError::Timeout { gateway: self.name().to_owned(), condition: condition.into(), waited: GOODBYE, last })
+    }
+
+    /// Freezes all processes or lets them go on.
+    pub(crate) fn pause(&self, paused: bool) -> Result<(), DriverError> {
+        if !self.is_running() {
+            return Err(self.died());
+        }
+        let signal = if paused { Signal::STOP } else { Signal::CONT };
+        let children = self.children();
+        self.send(signal)?;
+        children.into_iter().try_for_each(|child| self.send_to(child, signal))?;
+        self.books.change(|t| t.paused = paused);
+        Ok(())
+    }
+
+    /// Ends everything without waiting for it.
+    pub(crate) fn abandon(&self) {
+        let _ = self.expected.send(true);
+        let _ = self.kill();
+    }
+
+    /// Nobody gets a chance to tidy up: the parent is frozen while its children are killed.
+    fn kill(&self) -> Result<(), DriverError> {
+        self.send(Signal::STOP)?;
+        for child in self.children() {
+            self.send_to(child, Signal::KILL)?;
+        }
+        self.send(Signal::KILL)
+    }
+
+    /// The other processes, which are in process groups of their own.
+    fn children(&self) -> Vec<Pid> {
+        let (Some(parent), Ok(all)) = (self.pid(), std::fs::read_dir("/proc")) else { return Vec::new() };
+        let pids = all.filter_map(|e| e.ok()?.file_name().to_str()?.parse::<i32>().ok());
+        pids.filter(|pid| parent_of(*pid) == Some(parent)).filter_map(Pid::from_raw).collect()
+    }
+
+    fn send(&self, signal: Signal) -> Result<(), DriverError> {
+        match self.pid.filter(|_| self.is_running()) {
+            Some(pid) => self.send_to(pid, signal),
+            None => Ok(()),
+        }
+    }
+
+    fn send_to(&self, pid: Pid, signal: Signal) -> Result<(), DriverError> {
+        match kill_process(pid, signal) {
+            // It ended between the question and the signal.
+            Err(rustix::io::Errno::SRCH) | Ok(()) => Ok(()),
+            Err(e) => Err(io_error(self.name(), &format!("sending {signal:?} to iked"), e.into())),
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.abandon();
+    }
+}
+
+/// The parent of a process, from `/proc/PID/stat`: `12 (name) S 1 …`; the name may contain anything.
+fn parent_of(pid: i32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// Copies what the daemon says to the log and to the books, until all processes have closed it.
+async fn read(said: impl AsyncRead + Unpin, mut log: File, books: Books, launch: Arc<Launch>) {
+    let mut said = BufReader::new(said);
+    let mut line = Vec::new();
+    while said.read_until(b'\n', &mut line).await.is_ok_and(|n| n > 0) {
+        // Evidence only; a full disk shows elsewhere.
+        let _ = log.write_all(&line);
+        books.change(|t| {
+            for what in t.line(&String::from_utf8_lossy(&line)) {
+                // The harness may have stopped listening.
+                let _ = launch.events.send(GatewayEvent { gateway: launch.config.name.clone(), what });
+            }
+        });
+        line.clear();
+    }
+}
+
+/// A command inside the node that sees the gateway's `/run/iked` and `/etc`.
+fn command(found: &Found, launch: &Launch, program: &Path, args: &[&str]) -> tokio::process::Command {
+    let binds = [(launch.dir.clone(), MOUNT.into()), (launch.dir.join(ETC), "/etc".into())];
+    let args: Vec<_> = args.iter().map(Into::into).collect();
+    let mut command = launch.spawner.command(&program.to_string_lossy(), &args, &binds);
+    if let Some(libraries) = &found.libraries {
+        command.env("LD_LIBRARY_PATH", libraries);
+    }
+    command.stdin(Stdio::null()).process_group(0).kill_on_drop(true);
+    command
+}
+
+/// Runs a program of the package to its end.
+async fn run(found: &Found, launch: &Launch, program: &Path, args: &[&str]) -> Result<String, DriverError> {
+    output(launch, &args.join(" "), command(found, launch, program, args)).await
+}
+
+/// Runs `ip` inside the node.
+pub(crate) async fn ip(launch: &Launch, args: &[&str]) -> Result<String, DriverError> {
+    let words: Vec<_> = args.iter().map(Into::into).collect();
+    let mut command = launch.spawner.command("ip", &words, &[]);
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    output(launch, &format!("ip {}", args.join(" ")), command).await
+}
+
+async fn output(launch: &Launch, doing: &str, mut command: tokio::process::Command) -> Result<String, DriverError> {
+    let name = &launch.config.name;
+    let done = timeout_at(Instant::now() + ANSWER, command.output()).await;
+    let done = done.map_err(|_| io_error(name, doing, io::ErrorKind::TimedOut.into()))?.map_err(|e| io_error(name, doing, e))?;
+    let text = String::from_utf8_lossy(&done.stdout).into_owned();
+    if done.status.success() {
+        return Ok(text);
+    }
+    let said = String::from_utf8_lossy(&done.stderr);
+    Err(io_error(name, doing, io::Error::other(format!("{}: {} {}", done.status, said.trim(), text.trim()))))
+}
+
+pub(crate) fn io_error(gateway: &str, doing: &str, source: io::Error) -> DriverError {
+    DriverError::Io { gateway: gateway.into(), doing: doing.into(), source }
+}
+
+/// The last line that the daemon logged.
+pub(crate) fn last_line(dir: &Path) -> String {
+    let text = std::fs::read(dir.join(LOG)).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    text.lines().rev().find(|l| !l.trim().is_empty()).map_or_else(|| "nothing logged".into(), str::to_owned)
+}

@@ -1,0 +1,43 @@
+//! The daemon's private `/etc`, and everything else that must lie ready in its folder.
+
+use std::fs::{OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+/// Number of the user and the group `_iked`, which exist in the private `/etc` only.
+pub(crate) const USER: u32 = 65533;
+/// The private `/etc` in the gateway's folder.
+pub(crate) const ETC: &str = "etc";
+
+/// An empty folder for the unprivileged processes to be locked in, as they see it.
+const JAIL: &str = "/run/iked/empty";
+
+/// iked does not start without a private key, even if all peers use pre-shared keys. This one (P-256, the secret number is
+/// 0x0101…01) never authenticates anybody.
+const KEY: &str = "MDECAQEEIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBoAoGCCqGSM49AwEH";
+
+/// Writes the folder `etc` into `dir`, without the configuration.
+pub(crate) fn prepare(dir: &Path) -> io::Result<()> {
+    let etc = dir.join(ETC);
+    // Whatever the umask: the processes in there are not root.
+    let readable = ["ca", "certs", "crls", "ocsp", "private", "pubkeys"].map(|folder| etc.join("iked").join(folder));
+    for folder in [etc.clone(), etc.join("iked"), dir.join("empty")].iter().chain(&readable) {
+        std::fs::create_dir_all(folder)?;
+        std::fs::set_permissions(folder, Permissions::from_mode(0o755))?;
+    }
+    let label = "EC PRIVATE KEY";
+    write_private(&etc.join("iked/private/local.key"), &format!("-----BEGIN {label}-----\n{KEY}\n-----END {label}-----\n"))?;
+    let files = [
+        ("passwd", format!("root:x:0:0::/:/bin/sh\n_iked:x:{USER}:{USER}::{JAIL}:/bin/false\n")),
+        ("group", format!("root:x:0:\n_iked:x:{USER}:\n")),
+        ("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n".to_owned()),
+        ("hosts", "127.0.0.1 localhost\n".to_owned()),
+    ];
+    files.into_iter().try_for_each(|(name, text)| std::fs::write(etc.join(name), text))
+}
+
+/// Writes a file that only its owner may read, as iked demands.
+pub(crate) fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?.write_all(text.as_bytes())
+}

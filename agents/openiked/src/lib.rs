@@ -1,0 +1,60 @@
+//! IO: drives a real OpenIKED, `iked`, on a kernel with PF_KEY and ESP. IKEv2 only.
+//!
+//! One gateway is one daemon in its own network namespace, with the gateway's evidence folder as `/run/iked` and a generated
+//! `/etc` (`etc.rs`), so that neither the user `_iked` nor `/etc/iked` must exist on the machine:
+//!
+//! - `etc/iked.conf`: the settings (`conf.rs`), written anew whenever a connection begins or ends to initiate;
+//! - `iked.log`: appended to by every life of the daemon; events, failures and keys are read from it (`log`);
+//! - `iked.sock`: the control socket, asked with `ikectl` (`control.rs`).
+//!
+//! `daemon.rs` is one life of the processes, `gateway.rs` the driver's face of all of them.
+
+mod algorithms;
+mod conf;
+mod control;
+mod daemon;
+mod etc;
+mod gateway;
+mod log;
+mod probe;
+mod traps;
+
+use std::sync::OnceLock;
+
+use async_trait::async_trait;
+use peer::{Driver, DriverError, Gateway, Launch, Missing, Probe};
+
+use probe::Found;
+
+/// Driver of OpenIKED's `iked`.
+#[derive(Debug, Default)]
+pub struct OpenIked {
+    found: OnceLock<Result<Found, Missing>>,
+}
+
+impl OpenIked {
+    /// A driver that looks for the daemon when first asked, and once.
+    pub fn new() -> OpenIked {
+        OpenIked::default()
+    }
+
+    fn found(&self) -> Result<&Found, Missing> {
+        self.found.get_or_init(probe::find).as_ref().map_err(Missing::clone)
+    }
+}
+
+#[async_trait]
+impl Driver for OpenIked {
+    fn name(&self) -> &'static str {
+        "openiked"
+    }
+
+    fn probe(&self) -> Result<Probe, Missing> {
+        Ok(self.found()?.probe())
+    }
+
+    async fn start(&self, launch: Launch) -> Result<Box<dyn Gateway>, DriverError> {
+        let found = self.found()?.clone();
+        Ok(Box::new(gateway::Iked::start(found, launch).await?))
+    }
+}
