@@ -5,6 +5,7 @@ pub mod draw;
 pub mod exit;
 pub mod explain;
 pub mod list;
+pub mod matrix;
 pub mod packets;
 pub mod run;
 pub mod scenarios;
@@ -39,6 +40,8 @@ enum Command {
     Check(list::CheckArgs),
     /// Run scenarios, broken and fixed, and judge them.
     Run(run::RunArgs),
+    /// Run scenarios with many pairings in several worlds; resumes, and runs in shards.
+    Matrix(matrix::MatrixArgs),
     /// Explain a symptom, a fault or a verdict.
     Explain {
         /// Its code, e.g. `retransmission`.
@@ -87,6 +90,7 @@ fn dispatch(cli: Cli) -> Result<Exit, CliError> {
         Command::Show(args) => list::show(&args, &library()?),
         Command::Check(args) => list::check(&args, &library()?),
         Command::Run(args) => run::run(&args, &library()?),
+        Command::Matrix(args) => matrix::matrix(&args, library),
         Command::Explain { code } => {
             let text = explain::explain(&code).map_err(CliError::wrong)?;
             print(&text);

@@ -127,7 +127,7 @@ pub fn run(args: &RunArgs, library: &Library) -> Result<Exit, CliError> {
 }
 
 /// Resolves when the user or the system wants us to stop.
-fn interruption() -> std::io::Result<impl Future<Output = &'static str>> {
+pub(super) fn interruption() -> std::io::Result<impl Future<Output = &'static str>> {
     let (mut int, mut term, mut hup) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
     Ok(async move {
         tokio::select! {
@@ -149,7 +149,7 @@ fn kept(options: &Options, results: &[ScenarioResult]) {
 }
 
 /// Unique and sortable by time.
-fn run_name() -> String {
+pub(super) fn run_name() -> String {
     let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
     let digits: String = now.chars().filter(char::is_ascii_digit).collect();
     let (day, time) = digits.split_at(8.min(digits.len()));

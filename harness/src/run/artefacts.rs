@@ -23,6 +23,24 @@ pub const CELL: &str = "cell.json";
 /// Folder of the gateways' configurations and logs.
 pub const GATEWAYS: &str = "gateways";
 
+/// A scenario's story and its files, for browsers.
+pub const STORY: &str = "index.html";
+
+/// A matrix: what it is about.
+pub const MATRIX: &str = "matrix.json";
+/// A matrix: one file per result, written as soon as it is known.
+pub const CELLS: &str = "cells";
+/// A matrix: parent of the evidence of its runs.
+pub const EVIDENCE: &str = "evidence";
+/// A matrix: all results.
+pub const RESULTS: &str = "results.json";
+/// A matrix: all results, as JUnit XML.
+pub const JUNIT: &str = "junit.xml";
+/// A matrix: the page.
+pub const PAGE: &str = "index.html";
+/// A matrix: held while a process works on it.
+pub const LOCK: &str = "lock";
+
 /// Default parent of all runs.
 pub const DEFAULT_ROOT: &str = "target/faultlab";
 

@@ -54,6 +54,12 @@ impl std::str::FromStr for Pairing {
 }
 
 impl Pairing {
+    /// All ordered pairs of these implementations.
+    pub fn all_of(names: &[&str]) -> Vec<Pairing> {
+        let pair = |a: &str, b: &str| Pairing { first: a.to_owned(), others: b.to_owned() };
+        names.iter().flat_map(|a| names.iter().map(|b| pair(a, b))).collect()
+    }
+
     /// Implementation of the plan's gateway number `index`.
     pub fn of(&self, plan: &Plan, index: usize) -> String {
         let insisted = plan.gateways.get(index).and_then(|g| g.implementation.clone());

@@ -60,12 +60,15 @@ pub struct Finished {
 
 /// Runs scenarios. Dropping the future ends all cells.
 pub async fn run(scenarios: &[Scenario], options: &Options, reporter: &mut dyn Reporter) -> Finished {
+    run_at(&Arc::new(Places::new(options.real_time, options.jobs)), scenarios, options, reporter).await
+}
+
+/// Runs scenarios where others may run at the same time: the worlds, slots and cores of `places` are shared.
+pub async fn run_at(places: &Arc<Places>, scenarios: &[Scenario], options: &Options, reporter: &mut dyn Reporter) -> Finished {
     let begun = Instant::now();
     let dir = options.root.join(&options.run);
     let pairing = options.pairing.to_string();
     reporter.begin(&RunInfo { scenarios, pairing: &pairing, dir: &dir, jobs: options.jobs });
-    let places =
-        Arc::new(Places { worlds: Worlds::new(options.real_time), slots: Semaphore::new(options.jobs.max(1)), cores: Cores::default() });
     let (say, mut hear) = mpsc::unbounded_channel();
     let mut tasks = JoinSet::new();
     let mut results: Vec<Option<ScenarioResult>> = Vec::new();
@@ -88,7 +91,7 @@ pub async fn run(scenarios: &[Scenario], options: &Options, reporter: &mut dyn R
             .collect();
         open.push(plans.len());
         for plan in plans {
-            tasks.spawn(side(i, job(scenario, plan, options, world), Arc::clone(&places), say.clone()));
+            tasks.spawn(side(i, job(scenario, plan, options, world), Arc::clone(places), say.clone()));
         }
     }
     drop(say);
@@ -176,11 +179,20 @@ fn job(scenario: &Scenario, plan: &Plan, options: &Options, world: WorldKind) ->
     }
 }
 
-/// What all sides share.
-struct Places {
-    worlds: Worlds,
+/// What all sides share: the worlds of this machine, and room for cells in them.
+#[derive(Debug)]
+pub struct Places {
+    /// The worlds, each looked at when first needed.
+    pub worlds: Worlds,
     slots: Semaphore,
     cores: Cores,
+}
+
+impl Places {
+    /// `jobs`: cells at once in the host world.
+    pub fn new(real_time: bool, jobs: usize) -> Places {
+        Places { worlds: Worlds::new(real_time), slots: Semaphore::new(jobs.max(1)), cores: Cores::default() }
+    }
 }
 
 /// How long a side in a pocket may take by the clock on the wall, whatever it says meanwhile.

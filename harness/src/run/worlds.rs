@@ -27,6 +27,9 @@ pub enum WorldKind {
 }
 
 impl WorldKind {
+    /// Both.
+    pub const ALL: [WorldKind; 2] = [WorldKind::Host, WorldKind::Pocket];
+
     /// Its name on the command line and in reports.
     pub fn name(self) -> &'static str {
         match self {
@@ -46,6 +49,22 @@ pub enum WorldChoice {
     Host,
     /// The pocket kernel only.
     Pocket,
+}
+
+impl std::str::FromStr for WorldKind {
+    type Err = String;
+    fn from_str(text: &str) -> Result<WorldKind, String> {
+        WorldKind::ALL.into_iter().find(|w| w.name() == text).ok_or_else(|| format!("`{text}` is no world; there are host and pocket"))
+    }
+}
+
+impl From<WorldKind> for WorldChoice {
+    fn from(kind: WorldKind) -> WorldChoice {
+        match kind {
+            WorldKind::Host => WorldChoice::Host,
+            WorldKind::Pocket => WorldChoice::Pocket,
+        }
+    }
 }
 
 /// What each implementation can do in a world, or why it is not there.
@@ -96,8 +115,12 @@ impl Worlds {
         if scenario.virtual_time {
             return Err("it takes hours, which only the pocket world makes short".into());
         }
-        let found = self.host.get_or_init(|| async { inventory() }).await;
-        runnable(scenario, pairing, found)
+        runnable(scenario, pairing, self.host_inventory().await)
+    }
+
+    /// What the implementations can do on the running kernel.
+    pub async fn host_inventory(&self) -> &Inventory {
+        self.host.get_or_init(|| async { inventory() }).await
     }
 
     async fn in_pocket(&self, scenario: &Scenario, pairing: &Pairing) -> Result<(), String> {

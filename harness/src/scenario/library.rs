@@ -7,6 +7,7 @@ use include_dir::{Dir, include_dir};
 use toml::de::{DeTable, DeValue};
 
 use super::Source;
+use super::deviations;
 use super::diag::nearest;
 use super::layout::Layouts;
 
@@ -15,12 +16,14 @@ static EMBEDDED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../scenarios")
 /// Folder looked for in the current directory.
 pub const FOLDER: &str = "scenarios";
 
+/// Beside the scenarios, but none: see [`super::deviations`].
+const NO_SCENARIO: &[&str] = &[deviations::FILE];
+
 /// Every file that is part of the program, layouts included.
 pub fn embedded() -> Vec<Source> {
     fn add(dir: &Dir<'_>, out: &mut Vec<Source>) {
         for file in dir.files() {
-            let toml = file.path().extension().is_some_and(|e| e == "toml");
-            if let (true, Some(text)) = (toml, file.contents_utf8()) {
+            if let (true, Some(text)) = (is_scenario(file.path()), file.contents_utf8()) {
                 out.push(Source::new(format!("{FOLDER}/{}", file.path().display()), text));
             }
         }
@@ -44,13 +47,17 @@ pub fn read_dir(dir: &Path) -> std::io::Result<Vec<Source>> {
             // Links are not followed into folders: they could lead in a circle.
             if entry.file_type()?.is_dir() {
                 pending.push(path);
-            } else if path.extension().is_some_and(|e| e == "toml") {
+            } else if is_scenario(&path) {
                 out.push(Source::read(&path)?);
             }
         }
     }
     out.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(out)
+}
+
+fn is_scenario(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "toml") && !path.file_name().is_some_and(|name| NO_SCENARIO.iter().any(|n| name == *n))
 }
 
 /// Why the library could not be read, or a word selects nothing.
@@ -90,17 +97,27 @@ pub struct Library {
     scenarios: BTreeMap<String, Source>,
     /// The layouts, for [`super::Vocabulary::layouts`].
     pub layouts: Layouts,
+    /// The list of known deviations; the one on disk wins.
+    pub deviations: Option<Source>,
 }
 
 impl Library {
     /// What is inside the program, overlaid with `dir`, or with `./scenarios` when that is there.
     pub fn open(dir: Option<&Path>) -> Result<Library, LibraryError> {
         let mut library = Library::from_sources(embedded())?;
+        library.deviations = EMBEDDED
+            .get_file(deviations::FILE)
+            .and_then(|f| Some(Source::new(format!("{FOLDER}/{}", deviations::FILE), f.contents_utf8()?)));
         let here = Path::new(FOLDER);
         let Some(dir) = dir.or_else(|| here.is_dir().then_some(here)) else { return Ok(library) };
         let found = read_dir(dir).map_err(|source| LibraryError::Read { path: dir.to_owned(), source })?;
         let disk = Library::from_sources(found)?;
         library.scenarios.extend(disk.scenarios);
+        let deviations = dir.join(deviations::FILE);
+        if deviations.is_file() {
+            let read = Source::read(&deviations).map_err(|source| LibraryError::Read { path: deviations, source })?;
+            library.deviations = Some(read);
+        }
         let layouts = dir.join("layouts");
         if layouts.is_dir() {
             library.layouts.add_dir(&layouts).map_err(|source| LibraryError::Read { path: layouts, source })?;
@@ -118,7 +135,7 @@ impl Library {
             }
             scenarios.insert(source.id.clone(), source);
         }
-        Ok(Library { scenarios, layouts: Layouts::from_sources(layouts) })
+        Ok(Library { scenarios, layouts: Layouts::from_sources(layouts), deviations: None })
     }
 
     /// All scenarios, by id.

@@ -5,6 +5,7 @@
 
 mod check;
 mod checked;
+pub mod deviations;
 pub mod diag;
 mod forms;
 pub mod gateway;

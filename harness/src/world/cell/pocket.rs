@@ -19,6 +19,8 @@ use crate::cli::exit::Exit;
 
 /// Capacity of the event stream's pipe. While it is full the guest waits, and virtual time must not run on meanwhile.
 const STREAM: usize = 1 << 20;
+/// How much nicer a pocket in virtual time is than others.
+const GIVE_WAY: i32 = 10;
 /// Where a private tmpfs holds the kernel's memory and files.
 const STATE: &str = "/dev/shm";
 
@@ -76,6 +78,10 @@ fn start(pocket: &Pocket) -> Result<(Child, PathBuf), Refusal> {
         let mut set = CpuSet::new();
         // A core that has gone meanwhile only costs speed.
         let _ = set.set(cpu).and_then(|()| sched_setaffinity(Pid::from_raw(0), &set));
+    }
+    if !pocket.real_time {
+        // Virtual time waits for the processor; cells of the host world, which may run beside this one, cannot.
+        let _ = rustix::process::nice(GIVE_WAY);
     }
     let init = std::fs::read_link("/proc/self/exe").map_err(|e| Refusal::new("read /proc/self/exe", e, "is /proc mounted?"))?;
     let refused = |e: peer::Missing| Refusal::new("start the pocket kernel", e.what, e.hint);

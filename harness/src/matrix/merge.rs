@@ -1,0 +1,146 @@
+//! Puts shards together: their results, and the evidence that the page links to.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::plan::Shard;
+use super::results::Results;
+use super::store::{Header, Store, StoreError, read};
+use super::story::files;
+use crate::run::artefacts;
+
+/// Merges the results folders of shards into a new one. Shards that are missing leave cells without a result.
+pub fn merge(dirs: &[PathBuf], out: &Path) -> Result<Results, StoreError> {
+    let shards = dirs.iter().map(|dir| Store::open(dir)).collect::<Result<Vec<_>, _>>()?;
+    let header = fit(&shards)?;
+    if let Some(own) = dirs.iter().find(|dir| same(dir, out)) {
+        return Err(StoreError::Unfit(format!("{} is one of the shards; name a new folder with --out", own.display())));
+    }
+    let merged = Store::create(out, header)?;
+    let mut longest = 0;
+    for shard in &shards {
+        for cell in shard.header.cells() {
+            for attempt in 1..=shard.header.repeat {
+                let Some(record) = shard.read(&cell, attempt)? else { continue };
+                if let Some(evidence) = &record.evidence {
+                    take(&shard.dir().join(evidence), &out.join(evidence))?;
+                }
+                merged.write(&record)?;
+            }
+        }
+        // Absent when the shard was interrupted; only its time is of interest.
+        if let Ok(results) = read::<Results>(&shard.dir().join(artefacts::RESULTS)) {
+            longest = longest.max(results.elapsed_ms);
+        }
+    }
+    Results::of(&merged, longest)
+}
+
+/// The whole matrix's header; an error when the shards are not of one matrix.
+fn fit(shards: &[Store]) -> Result<Header, StoreError> {
+    let first = shards.first().ok_or_else(|| StoreError::Unfit("nothing to merge".to_owned()))?;
+    let mut seen: BTreeMap<Shard, &Store> = BTreeMap::new();
+    for shard in shards {
+        let mut differences = first.header.differences(&shard.header);
+        if shard.header.shard.count != first.header.shard.count {
+            differences.push(format!("shards: of {} there, of {} now", first.header.shard.count, shard.header.shard.count));
+        }
+        if shard.header.deviations != first.header.deviations {
+            differences.push("the list of known deviations is not the same".to_owned());
+        }
+        let (one, other) = (first.dir().display(), shard.dir().display());
+        if !differences.is_empty() {
+            let list = differences.join("\n  ");
+            return Err(StoreError::Unfit(format!("{one} (there) and {other} (now) are not of one matrix:\n  {list}")));
+        }
+        if let Some(twin) = seen.insert(shard.header.shard, shard) {
+            return Err(StoreError::Unfit(format!("{} and {other} both are shard {}", twin.dir().display(), shard.header.shard)));
+        }
+    }
+    Ok(Header { shard: Shard::WHOLE, ..first.header.clone() })
+}
+
+fn same(a: &Path, b: &Path) -> bool {
+    matches!((std::fs::canonicalize(a), std::fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+/// Takes the regular files of a folder over; linked where that is possible, since captures are big and nobody changes them.
+fn take(from: &Path, to: &Path) -> Result<(), StoreError> {
+    for name in files(from) {
+        let (from, to) = (from.join(&name), to.join(&name));
+        let folder = to.parent().unwrap_or(&to);
+        let made = std::fs::create_dir_all(folder).and_then(|()| match std::fs::remove_file(&to) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
+            _ => Ok(()),
+        });
+        let taken = made.and_then(|()| std::fs::hard_link(&from, &to).or_else(|_| std::fs::copy(&from, &to).map(drop)));
+        taken.map_err(|source| StoreError::Io { doing: "copy evidence to", path: to, source })?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::plan::CellId;
+    use super::super::results::Status;
+    use super::super::store::tests::{header, record};
+    use super::*;
+
+    fn fill(dir: &Path, header: Header) -> Store {
+        let store = Store::create(dir, header).unwrap();
+        for cell in store.header.cells() {
+            let verdict = if cell.scenario == "two" { "fix-failed" } else { "reproduced" };
+            let record = record(&cell, 1, verdict);
+            let evidence = dir.join(record.evidence.clone().unwrap());
+            std::fs::create_dir_all(evidence.join("broken")).unwrap();
+            std::fs::write(evidence.join("broken/capture"), cell.to_string()).unwrap();
+            store.write(&record).unwrap();
+        }
+        store
+    }
+
+    fn shard(index: u32) -> Header {
+        Header { shard: Shard { index, count: 2 }, ..header() }
+    }
+
+    #[test]
+    fn shards_together_are_the_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let whole = Results::of(&fill(&at("whole"), header()), 0).unwrap();
+        let sizes = [1, 2].map(|i| fill(&at(&i.to_string()), shard(i)).header.cells().len());
+        assert_eq!(sizes.iter().sum::<usize>(), whole.cells.len());
+        let merged = merge(&[at("2"), at("1")], &at("merged")).unwrap();
+        assert_eq!(merged, whole);
+        for cell in &merged.cells {
+            let kept = at("merged").join(cell.runs[0].evidence.clone().unwrap()).join("broken/capture");
+            assert_eq!(std::fs::read_to_string(kept).unwrap(), cell.cell.to_string());
+        }
+        // And once more into the same folder.
+        assert_eq!(merge(&[at("1"), at("2")], &at("merged")).unwrap(), whole);
+    }
+
+    #[test]
+    fn a_missing_shard_leaves_cells_without_a_result() {
+        let dir = tempfile::tempdir().unwrap();
+        let one = fill(&dir.path().join("1"), shard(1));
+        let cells: Vec<CellId> = one.header.cells();
+        let merged = merge(&[dir.path().join("1")], &dir.path().join("merged")).unwrap();
+        assert_eq!(merged.count(Status::Missing), merged.cells.len() - cells.len());
+    }
+
+    #[test]
+    fn what_does_not_belong_together_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        drop(fill(&at("1"), shard(1)));
+        drop(fill(&at("again"), shard(1)));
+        drop(fill(&at("other"), Header { content: "d".into(), ..shard(2) }));
+        let refused = |dirs: &[&str], out: &str| merge(&dirs.iter().map(|d| at(d)).collect::<Vec<_>>(), &at(out)).unwrap_err().to_string();
+        assert!(refused(&["1", "again"], "m").contains("both are shard 1/2"));
+        assert!(refused(&["1", "other"], "m").contains("text of a scenario"));
+        assert!(refused(&["1"], "1").contains("one of the shards"));
+        assert!(refused(&["1", "absent"], "m").contains("absent"));
+        assert!(refused(&[], "m").contains("nothing to merge"));
+    }
+}

@@ -1,0 +1,357 @@
+//! The results folder: what a matrix is about, and one file per result. Whatever ends the program, what is there is complete.
+
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sha1::{Digest, Sha1};
+
+use super::plan::{self, CellId, Shard};
+use crate::run::artefacts;
+use crate::run::worlds::WorldKind;
+use crate::scenario::deviations::Deviation;
+use crate::scenario::model::{Scenario, ScenarioKind};
+
+/// Version of all JSON files of a matrix.
+pub const FORMAT: u32 = 1;
+
+/// What a matrix is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// Version of the program.
+    pub version: String,
+    /// Hash over the scenarios as they run.
+    pub content: String,
+    /// The scenarios, in order.
+    pub scenarios: Vec<Row>,
+    /// Who plays whom, in order.
+    pub pairings: Vec<String>,
+    /// Whose kernels, in order.
+    pub worlds: Vec<WorldKind>,
+    /// Runs of each cell.
+    pub repeat: u32,
+    /// Which part of the cells.
+    pub shard: Shard,
+    /// What is known not to reproduce. Says how results are judged, not what runs: it may change between interruptions.
+    pub deviations: Vec<Deviation>,
+}
+
+/// A scenario, as the page shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// Id.
+    pub id: String,
+    /// Folder below `scenarios/`.
+    pub group: String,
+    /// One line.
+    pub title: String,
+    /// Failure or control.
+    pub kind: ScenarioKind,
+}
+
+impl From<&Scenario> for Row {
+    fn from(s: &Scenario) -> Row {
+        Row { id: s.id.clone(), group: s.group.clone(), title: s.title.clone(), kind: s.kind }
+    }
+}
+
+impl Header {
+    /// The cells of this shard, in order.
+    pub fn cells(&self) -> Vec<CellId> {
+        let mut all = plan::cells(self.scenarios.iter().map(|s| s.id.as_str()), &self.pairings, &self.worlds);
+        all.retain(|cell| self.shard.holds(cell));
+        all
+    }
+
+    /// In what two matrices differ, in words; empty when their results belong together. Shards and deviations are not compared.
+    pub fn differences(&self, other: &Header) -> Vec<String> {
+        let mut out = Vec::new();
+        let mut compare = |what: &str, here: String, there: String| {
+            if here != there {
+                out.push(format!("{what}: {here} there, {there} now"));
+            }
+        };
+        let worlds = |h: &Header| h.worlds.iter().map(|w| w.name()).collect::<Vec<_>>().join(",");
+        compare("format", self.format.to_string(), other.format.to_string());
+        compare("version of faultlab", self.version.clone(), other.version.clone());
+        compare("pairings", self.pairings.join(","), other.pairings.join(","));
+        compare("worlds", worlds(self), worlds(other));
+        compare("runs of each cell", self.repeat.to_string(), other.repeat.to_string());
+        if self.scenarios != other.scenarios {
+            let missing = |a: &Header, b: &Header| {
+                let ids = a.scenarios.iter().filter(|s| !b.scenarios.contains(s)).map(|s| s.id.as_str());
+                ids.collect::<Vec<_>>().join(", ")
+            };
+            out.push(format!("scenarios: only there [{}], only now [{}]", missing(self, other), missing(other, self)));
+        } else if self.content != other.content {
+            out.push("the text of a scenario or layout has changed".to_owned());
+        }
+        out
+    }
+}
+
+/// Hash over what runs: the checked scenarios, with their networks.
+pub fn content_hash(scenarios: &[Scenario]) -> Result<String, StoreError> {
+    let mut hash = Sha1::new();
+    for s in scenarios {
+        let text = serde_json::to_vec(&(&s.id, s.kind, &s.needs, s.virtual_time, &s.broken, &s.fixed)).map_err(StoreError::Encode)?;
+        hash.update(text);
+    }
+    Ok(hash.finalize().iter().map(|octet| format!("{octet:02x}")).collect())
+}
+
+/// One result: a run of a cell, or why there was none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Which cell.
+    pub cell: CellId,
+    /// Which of its runs, from 1.
+    pub attempt: u32,
+    /// Word of the verdict, as `faultlab explain` knows it.
+    pub verdict: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// The program itself failed.
+    pub bug: bool,
+    /// When it began, RFC 3339; absent when nothing ran.
+    pub started: Option<String>,
+    /// How long it took, milliseconds on the wall's clock.
+    pub elapsed_ms: u64,
+    /// Folder of the evidence, below the results folder; absent when nothing ran.
+    pub evidence: Option<String>,
+    /// Command that runs it again.
+    pub again: String,
+}
+
+impl Record {
+    /// Nothing ran.
+    pub fn skipped(&self) -> bool {
+        self.verdict == "skipped"
+    }
+}
+
+/// Why the results folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Reading or writing failed.
+    #[error("cannot {doing} {}: {source}", path.display())]
+    Io {
+        /// `read`, `write` …
+        doing: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It holds something else, or results of another matrix.
+    #[error("{0}")]
+    Unfit(String),
+    /// A result cannot be written as JSON.
+    #[error("a result cannot be written as JSON: {0}")]
+    Encode(serde_json::Error),
+}
+
+fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
+    let path = path.to_owned();
+    move |source| StoreError::Io { doing, path, source }
+}
+
+/// An open results folder.
+#[derive(Debug)]
+pub struct Store {
+    dir: PathBuf,
+    /// What it is about.
+    pub header: Header,
+    /// Keeps others from working on it meanwhile; the kernel opens it when this process ends, however it ends.
+    _lock: Option<File>,
+}
+
+impl Store {
+    /// Opens the folder for writing. What is there already is kept when it belongs to the same matrix; otherwise an error
+    /// says what is different.
+    pub fn create(dir: &Path, header: Header) -> Result<Store, StoreError> {
+        std::fs::create_dir_all(dir).map_err(io("make the results folder", dir))?;
+        let lock = lock(dir)?;
+        if dir.join(artefacts::MATRIX).exists() {
+            let there = read_header(dir)?;
+            let mut differences = there.differences(&header);
+            if there.shard != header.shard {
+                differences.push(format!("shard: {} there, {} now", there.shard, header.shard));
+            }
+            if !differences.is_empty() {
+                let list = differences.join("\n  ");
+                let text = format!(
+                    "{} holds results of another matrix:\n  {list}\nname another folder with --out, or resume with the same options",
+                    dir.display()
+                );
+                return Err(StoreError::Unfit(text));
+            }
+        }
+        write(&dir.join(artefacts::MATRIX), &header)?;
+        Ok(Store { dir: dir.to_owned(), header, _lock: Some(lock) })
+    }
+
+    /// Opens the folder for reading.
+    pub fn open(dir: &Path) -> Result<Store, StoreError> {
+        Ok(Store { dir: dir.to_owned(), header: read_header(dir)?, _lock: None })
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The result of a run, if it is known. A file that is no result, as a power cut may leave, counts as none.
+    pub fn read(&self, cell: &CellId, attempt: u32) -> Result<Option<Record>, StoreError> {
+        let path = self.path(cell, attempt);
+        match std::fs::read(&path) {
+            Ok(text) => Ok(serde_json::from_slice::<Record>(&text).ok().filter(|r| r.cell == *cell && r.attempt == attempt)),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(io("read", &path)(e)),
+        }
+    }
+
+    /// Keeps a result.
+    pub fn write(&self, record: &Record) -> Result<(), StoreError> {
+        let path = self.path(&record.cell, record.attempt);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(io("make the folder", folder))?;
+        }
+        write(&path, record)
+    }
+
+    fn path(&self, cell: &CellId, attempt: u32) -> PathBuf {
+        self.dir.join(artefacts::CELLS).join(column(cell, attempt)).join(format!("{}.json", cell.scenario))
+    }
+}
+
+/// Folder of a column's runs, below a parent. Artefact stores of CI systems refuse colons in names.
+pub fn column(cell: &CellId, attempt: u32) -> String {
+    format!("{}/{}/{attempt}", cell.pairing.replace(':', "+"), cell.world.name())
+}
+
+fn lock(dir: &Path) -> Result<File, StoreError> {
+    let path = dir.join(artefacts::LOCK);
+    let file = File::create(&path).map_err(io("write", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::Unfit(format!(
+            "another faultlab is working on {}; wait for it, or name another folder with --out",
+            dir.display()
+        ))),
+        Err(std::fs::TryLockError::Error(e)) => Err(io("lock", &path)(e)),
+    }
+}
+
+fn read_header(dir: &Path) -> Result<Header, StoreError> {
+    let path = dir.join(artefacts::MATRIX);
+    read(&path)
+}
+
+/// Reads a JSON file of a matrix.
+pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, StoreError> {
+    let text = std::fs::read(path).map_err(io("read", path))?;
+    serde_json::from_slice(&text)
+        .map_err(|e| StoreError::Unfit(format!("{} is no result of a matrix, or of another version of faultlab: {e}", path.display())))
+}
+
+/// Writes a JSON file.
+pub fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
+    let mut text = serde_json::to_vec_pretty(value).map_err(StoreError::Encode)?;
+    text.push(b'\n');
+    replace(path, &text)
+}
+
+/// Writes a file so that it is there with all its contents or not at all.
+pub fn replace(path: &Path, contents: &[u8]) -> Result<(), StoreError> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let new = path.with_file_name(name);
+    let written = File::create(&new).and_then(|mut file| file.write_all(contents));
+    written.and_then(|()| std::fs::rename(&new, path)).map_err(io("write", path))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Two scenarios, one pairing, both worlds.
+    pub fn header() -> Header {
+        let row = |id: &str| Row { id: id.into(), group: "nat".into(), title: format!("about {id}"), kind: ScenarioKind::Failure };
+        Header {
+            format: FORMAT,
+            version: "1".into(),
+            content: "c".into(),
+            scenarios: vec![row("one"), row("two")],
+            pairings: vec!["a:b".into()],
+            worlds: WorldKind::ALL.into(),
+            repeat: 1,
+            shard: Shard::WHOLE,
+            deviations: vec![],
+        }
+    }
+
+    pub fn record(cell: &CellId, attempt: u32, verdict: &str) -> Record {
+        let reason = (verdict != "reproduced").then(|| format!("because {verdict}"));
+        let evidence = (verdict != "skipped").then(|| format!("evidence/{}/{}", column(cell, attempt), cell.scenario));
+        let again = "faultlab run".to_owned();
+        Record { cell: cell.clone(), attempt, verdict: verdict.into(), reason, bug: false, started: None, elapsed_ms: 1, evidence, again }
+    }
+
+    #[test]
+    fn results_are_found_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::create(dir.path(), header()).unwrap();
+        let cells = store.header.cells();
+        assert_eq!(cells.len(), 4);
+        store.write(&record(&cells[0], 1, "reproduced")).unwrap();
+        drop(store);
+        let store = Store::create(dir.path(), header()).unwrap();
+        assert_eq!(store.read(&cells[0], 1).unwrap().unwrap().verdict, "reproduced");
+        assert_eq!(store.read(&cells[0], 2).unwrap(), None);
+        assert_eq!(store.read(&cells[1], 1).unwrap(), None);
+    }
+
+    #[test]
+    fn a_torn_file_is_no_result() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::create(dir.path(), header()).unwrap();
+        let cell = &store.header.cells()[0];
+        store.write(&record(cell, 1, "reproduced")).unwrap();
+        std::fs::write(store.path(cell, 1), "{\"cell\":").unwrap();
+        assert_eq!(store.read(cell, 1).unwrap(), None);
+    }
+
+    #[test]
+    fn another_matrix_is_refused_with_what_is_different() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Store::create(dir.path(), header()).unwrap());
+        let mut other = header();
+        other.worlds = vec![WorldKind::Host];
+        other.repeat = 3;
+        other.shard = Shard { index: 2, count: 2 };
+        let text = Store::create(dir.path(), other).unwrap_err().to_string();
+        for part in ["host,pocket there, host now", "1 there, 3 now", "1/1 there, 2/2 now", "--out"] {
+            assert!(text.contains(part), "no `{part}` in {text}");
+        }
+        let mut other = header();
+        other.content = "d".into();
+        assert!(Store::create(dir.path(), other).unwrap_err().to_string().contains("text of a scenario"));
+        let mut other = header();
+        other.scenarios.remove(0);
+        assert!(Store::create(dir.path(), other).unwrap_err().to_string().contains("only there [one]"));
+    }
+
+    #[test]
+    fn two_at_once_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Store::create(dir.path(), header()).unwrap();
+        assert!(Store::create(dir.path(), header()).unwrap_err().to_string().contains("another faultlab"));
+        drop(first);
+        assert!(Store::create(dir.path(), header()).is_ok());
+    }
+}

@@ -1,0 +1,211 @@
+//! `faultlab matrix` on a small matrix: one run, two merged shards, and a run that was killed and resumed all say the same.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use faultlab::matrix::results::{Results, Status};
+use faultlab::matrix::store::read;
+use faultlab::run::artefacts;
+use libtest_mimic::{Arguments, Failed, Trial};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// A quick scenario, and a slow one.
+const WHAT: [&str; 2] = ["psk-mismatch-v2", "ike-udp500-silent-drop"];
+
+fn main() {
+    let mut arguments = Arguments::from_args();
+    // Each trial uses all cores.
+    arguments.test_threads = Some(1);
+    let able = Command::new(binary()).arg("doctor").output().is_ok_and(|o| o.status.success());
+    if !able && !arguments.list {
+        eprintln!("matrix: skipped(this machine cannot run cells or has no gateway; see `faultlab doctor`)");
+    }
+    let trials = vec![
+        Trial::test("shards_and_resumption_say_the_same_as_one_run", the_same).with_ignored_flag(!able),
+        Trial::test("an_interruption_tells_how_to_resume", interrupted).with_ignored_flag(!able),
+        Trial::test("what_cannot_run_is_skipped_with_a_reason", skipped),
+        Trial::test("wrong_input_is_told", wrong),
+    ];
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn the_same() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let at = |name: &str| folder.path().join(name);
+    let whole = run(&at("whole"), &[])?;
+    if whole.cells.is_empty() || whole.cells.iter().any(|c| c.status != Status::Expected) {
+        return Err(format!("the matrix must be as expected: {}", whole.tally()).into());
+    }
+    evidence(&whole, &at("whole"))?;
+
+    // Once more into the same folder: nothing is left to run.
+    let again = run(&at("whole"), &[])?;
+    equal("a finished matrix that is resumed", &again, &whole)?;
+    if again.cells != whole.cells {
+        return Err("a finished matrix was run again".into());
+    }
+
+    let shards: Vec<Results> =
+        [1, 2].iter().map(|i| run(&at(&i.to_string()), &["--shard", &format!("{i}/2")])).collect::<Result<_, _>>()?;
+    if shards.iter().map(|s| s.cells.len()).sum::<usize>() != whole.cells.len() {
+        return Err("the shards do not make up the whole".into());
+    }
+    let merge = Command::new(binary()).args(["matrix", "merge"]).args([at("2"), at("1")]).arg("--out").arg(at("merged")).output()?;
+    succeeded(&merge)?;
+    let merged: Results = read(&at("merged").join(artefacts::RESULTS))?;
+    equal("merged shards", &merged, &whole)?;
+    evidence(&merged, &at("merged"))?;
+
+    let mut killed = start(&at("killed"))?;
+    until("the first result is there", || Ok(results_in(&at("killed")) > 0))?;
+    kill(Pid::from_raw(i32::try_from(killed.id())?), Signal::SIGKILL)?;
+    killed.wait()?;
+    let kept = results_in(&at("killed"));
+    if kept >= whole.cells.len() {
+        return Err("it was killed too late to prove anything".into());
+    }
+    let resumed = run(&at("killed"), &["--previous", &at("whole").display().to_string()])?;
+    equal("a matrix that was killed and resumed", &resumed, &whole)?;
+    evidence(&resumed, &at("killed"))?;
+    if resumed.differences != Some(Vec::new()) {
+        return Err(format!("differences: {:?}", resumed.differences).into());
+    }
+    Ok(())
+}
+
+fn interrupted() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let out = folder.path().join("out");
+    let child = start(&out)?;
+    until("it runs", || Ok(out.join(artefacts::MATRIX).exists()))?;
+    kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGTERM)?;
+    let ended = child.wait_with_output()?;
+    let text = String::from_utf8_lossy(&ended.stderr);
+    let command = format!("--out {}", out.display());
+    if ended.status.code() == Some(1) && text.contains("SIGTERM") && text.contains(&command) {
+        Ok(())
+    } else {
+        Err(format!("{}: {text}", ended.status).into())
+    }
+}
+
+fn skipped() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    // No machine has this kernel, so every cell of the pocket world must say so.
+    let args = ["matrix", WHAT[0], "--worlds", "pocket", "--pairs", "strongswan:strongswan", "--format", "json", "--out"];
+    let out = Command::new(binary()).args(args).arg(folder.path()).env("FAULTLAB_KERNEL", "/nowhere/linux").output()?;
+    let results: Results = serde_json::from_slice(&out.stdout)?;
+    let reasons: Vec<&str> = results.cells.iter().filter_map(|c| c.text.as_deref()).collect();
+    // Nothing ran: no pass.
+    if results.count(Status::Skipped) == 1 && reasons.iter().all(|r| r.contains("/nowhere/linux")) && out.status.code() == Some(3) {
+        Ok(())
+    } else {
+        Err(format!("{}: {results:?}", out.status).into())
+    }
+}
+
+fn wrong() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let out = folder.path().display().to_string();
+    let cases: [(&[&str], &str); 7] = [
+        (&["--shard", "0/2"], "i/n"),
+        (&["--worlds", "moon"], "host and pocket"),
+        (&["--pairs", "strongswan"], "A:B"),
+        (&["--repeat", "0"], "1..=1000"),
+        (&["psk-mismatch-v3"], "psk-mismatch-v2"),
+        (&["--previous", "/nowhere"], "/nowhere"),
+        (&["merge", "/nowhere", "--out", &out], "/nowhere"),
+    ];
+    for (args, says) in cases {
+        let ended = Command::new(binary()).arg("matrix").args(args).stdin(Stdio::null()).output()?;
+        let text = String::from_utf8_lossy(&ended.stderr);
+        let code = if args[0] == "merge" { 3 } else { 2 };
+        if ended.status.code() != Some(code) || !text.contains(says) {
+            return Err(format!("matrix {args:?}: {}, without `{says}`: {text}", ended.status).into());
+        }
+    }
+    Ok(())
+}
+
+fn binary() -> PathBuf {
+    let mut path = std::env::current_exe().unwrap_or_default();
+    path.pop();
+    if path.ends_with("deps") {
+        path.pop();
+    }
+    path.join("faultlab")
+}
+
+fn command(out: &Path) -> Command {
+    let mut command = Command::new(binary());
+    command.arg("matrix").args(WHAT).args(["--pairs", "strongswan:strongswan", "--out"]).arg(out);
+    command
+}
+
+fn run(out: &Path, more: &[&str]) -> Result<Results, Failed> {
+    succeeded(&command(out).args(more).output()?)?;
+    Ok(read(&out.join(artefacts::RESULTS))?)
+}
+
+fn start(out: &Path) -> Result<Child, Failed> {
+    Ok(command(out).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?)
+}
+
+fn succeeded(output: &Output) -> Result<(), Failed> {
+    if output.status.success() { Ok(()) } else { Err(format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr)).into()) }
+}
+
+/// Two matrices say the same about every cell.
+fn equal(what: &str, is: &Results, wanted: &Results) -> Result<(), Failed> {
+    match is.clone().since(wanted).differences {
+        Some(none) if none.is_empty() && is.counts == wanted.counts && is.header == wanted.header => Ok(()),
+        other => Err(format!("{what} must say the same: {other:?}").into()),
+    }
+}
+
+/// Every link of the page leads somewhere.
+fn evidence(results: &Results, dir: &Path) -> Result<(), Failed> {
+    for run in results.cells.iter().flat_map(|c| &c.runs) {
+        let folder = dir.join(run.evidence.as_ref().ok_or("no evidence")?);
+        for file in [artefacts::STORY, "broken/capture.pcapng", "fixed/events.jsonl"] {
+            if !folder.join(file).is_file() {
+                return Err(format!("{} is not there", folder.join(file).display()).into());
+            }
+        }
+    }
+    let page = std::fs::read_to_string(dir.join(artefacts::PAGE))?;
+    for link in page.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+        if !dir.join(link).is_file() {
+            return Err(format!("the page links to {link}, which is not there").into());
+        }
+    }
+    Ok(())
+}
+
+fn results_in(dir: &Path) -> usize {
+    let mut found = 0;
+    let mut pending = vec![dir.join(artefacts::CELLS)];
+    while let Some(folder) = pending.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.path() {
+                path if path.is_dir() => pending.push(path),
+                path => found += usize::from(path.extension().is_some_and(|e| e == "json")),
+            }
+        }
+    }
+    found
+}
+
+/// Waits for a named condition.
+fn until(what: &str, mut condition: impl FnMut() -> Result<bool, Failed>) -> Result<(), Failed> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !condition()? {
+        if Instant::now() > deadline {
+            return Err(format!("waited in vain until {what}").into());
+        }
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    Ok(())
+}
