@@ -14,8 +14,9 @@ use faultlab::cli::scenarios;
 use faultlab::dissect::{Capture, Dissector};
 use faultlab::filter::{Analysis, Filter};
 use faultlab::run::artefacts;
-use faultlab::run::drivers::{Pairing, runnable};
+use faultlab::run::drivers::Pairing;
 use faultlab::run::orchestrate::{self, Options};
+use faultlab::run::worlds::{WorldChoice, Worlds};
 use faultlab::scenario::model::{Plan, Scenario, Side};
 use faultlab::schema::{Args, Value};
 use faultlab::world::cell::{self, CellHandle};
@@ -31,8 +32,11 @@ fn main() {
     let world = CellHandle::try_out().map_err(|e| e.to_string());
     let tshark = Command::new("tshark").arg("-v").output().is_ok_and(|o| o.status.success());
     let tools = if tshark { Ok(()) } else { Err("tshark is not installed; apt-get install tshark".to_owned()) };
+    let worlds = Worlds::default();
+    let asking = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap_or_else(|e| panic!("{e}"));
     let trials = all.into_iter().map(|scenario| {
-        let skip = world.clone().and(tools.clone()).and_then(|()| runnable(&scenario, &Pairing::default())).err();
+        let able = || asking.block_on(worlds.choose(WorldChoice::Auto, &scenario, &Pairing::default()));
+        let skip = world.clone().and(tools.clone()).and_then(|()| able().map(|_| ())).err();
         if let (Some(reason), false) = (&skip, arguments.list) {
             eprintln!("oracle {}: skipped({reason})", scenario.id);
         }
@@ -44,8 +48,16 @@ fn main() {
 
 fn trial(scenario: &Scenario, all: &BTreeSet<String>) -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
-    let options =
-        Options { pairing: Pairing::default(), jobs: 2, keep: false, only: None, root: folder.path().to_owned(), run: "oracle".into() };
+    let options = Options {
+        pairing: Pairing::default(),
+        world: WorldChoice::Auto,
+        real_time: false,
+        jobs: 2,
+        keep: false,
+        only: None,
+        root: folder.path().to_owned(),
+        run: "oracle".into(),
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let finished = runtime.block_on(orchestrate::run(std::slice::from_ref(scenario), &options, &mut silent::Silent));
     let own = filters_of(scenario);

@@ -108,7 +108,12 @@ pub(crate) fn at_start(config: &GatewayConfig) -> BTreeSet<String> {
 pub(crate) fn accepted(daemon: &Daemon, config: &GatewayConfig) -> Vec<Accepted> {
     let books = daemon.books.lock();
     let policies = config.connections.iter().filter_map(|c| Some((c, books.policies.get(&c.name)?)));
-    policies.map(|(c, policy)| Accepted { what: format!("connection {}", c.name), answer: policy.clone() }).collect()
+    // It repeats the key, which belongs in no report.
+    let hidden = |c: &Connection, policy: &str| {
+        let hex: String = c.psk.bytes().map(|b| format!("{b:02x}")).collect();
+        if hex.is_empty() { policy.to_owned() } else { policy.replace(&hex, "…").replace(&c.psk, "…") }
+    };
+    policies.map(|(c, policy)| Accepted { what: format!("connection {}", c.name), answer: hidden(c, policy) }).collect()
 }
 
 /// Has the connection's attempt ended, and shall there be no other?

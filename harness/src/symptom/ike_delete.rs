@@ -26,7 +26,7 @@ pub const SYMPTOM: Symptom = Symptom {
         comes the same time after set-up, a lifetime did. Without keys an informational exchange on an established SA, followed by \
         silence, is the best one can see.",
     params: &[
-        Param::required("by", Kind::Gateway, "who deletes"),
+        Param::optional("by", Kind::Gateway, "who deletes; default: any gateway"),
         Param::required("at", Kind::Tap, "where it is seen"),
         Param::optional("after-idle", Kind::Duration, "this long after the last ESP packet, within 1.5 s"),
         Param::optional("after-up", Kind::Duration, "this long after the last message that negotiated an SA, within 1.5 s"),
@@ -35,7 +35,9 @@ pub const SYMPTOM: Symptom = Symptom {
 };
 
 fn judge(args: &Args, evidence: &Evidence<'_>) -> Finding {
-    let by = args.text("by").unwrap_or_default();
+    let named = args.text("by");
+    let by = named.unwrap_or("a gateway");
+    let sent_by = |r: &Record| named.is_none_or(|by| is_from(evidence, r, by));
     let (wanted, life) = (args.duration("after-idle"), args.duration("after-up"));
     let near_to = |wanted: Option<Duration>, is: Option<Duration>| wanted.is_none_or(|w| is.is_some_and(|d| d.abs_diff(w) <= TOLERANCE));
     let in_time = |idle: Option<Duration>, age: Option<Duration>| near_to(wanted, idle) && near_to(life, age);
@@ -56,7 +58,7 @@ fn judge(args: &Args, evidence: &Evidence<'_>) -> Finding {
         if r.ike().is_some_and(|i| matches!((i.message.major(), i.message.exchange), (1, 32) | (2, 35 | 36))) {
             up = Some(r.frame.time);
         }
-        let Some(ike) = r.ike().filter(|i| is_from(evidence, r, by) && !i.message.is_response()) else { continue };
+        let Some(ike) = r.ike().filter(|i| sent_by(r) && !i.message.is_response()) else { continue };
         let idle = data.map(|t| r.frame.time.since(t));
         let age = up.map(|t| r.frame.time.since(t));
         let shown = idle.map_or("without any data before".to_owned(), |d| format!("{:.2} s after the last data", d.as_secs_f64()));
@@ -77,7 +79,12 @@ fn judge(args: &Args, evidence: &Evidence<'_>) -> Finding {
     }
     if opaque > 0 && near.is_none() {
         // A liveness check looks the same, and also comes when nothing else does.
-        let checks = evidence.plan.gateway(by).is_some_and(|g| g.connections.iter().any(|c| c.dpd_delay.is_some()));
+        let checks = evidence
+            .plan
+            .gateways
+            .iter()
+            .filter(|g| named.is_none_or(|by| g.config.name == by))
+            .any(|g| g.config.connections.iter().any(|c| c.dpd_delay.is_some()));
         let text = format!("{opaque} informational messages of {by} are encrypted and no keys are known");
         return match candidate {
             Some((_, proof)) if (wanted.is_some() || life.is_some()) && !checks => after_silence(evidence, WINDOW, true, proof),
