@@ -29,7 +29,7 @@ pub const SYMPTOM: Symptom = Symptom {
             "backoff",
             Kind::Word(&["configured", "any"]),
             "\"configured\"",
-            "gaps as configured (never early; late by at most 10 % and 1 s), or any",
+            "gaps as configured (short by at most 100 ms, long by at most 10 % and 1 s), or any",
         ),
         Param::default("gives-up", Kind::Bool, "true", "after the last copy the sender falls silent for at least the next gap"),
     ],
@@ -148,8 +148,8 @@ fn standing(by: &str, copies: &[&Record], wanted: &Wanted, last_of: &HashMap<u64
     }
 }
 
-/// Timers never fire early; clocks are read at different places.
-const EARLY: Duration = Duration::from_millis(20);
+/// Timers do not fire early; but when the copy before left late, the gap behind it is shorter.
+const EARLY: Duration = Duration::from_millis(100);
 
 /// Timers of daemons fire late on a busy machine: charon's scheduler was seen to sleep through a wake-up until its next
 /// second began.
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_fifth_copy_or_a_wrong_gap_refutes_it_when_traffic_is_over() {
-        for times in [&[0, 300, 840, 1812, 3500][..], &[0, 1400, 1940, 2912], &[0, 200, 740, 1712]] {
+        for times in [&[0, 300, 840, 1812, 3500][..], &[0, 1400, 1940, 2912], &[0, 150, 690, 1662]] {
             let mut story = repeated(times);
             story.ask("retransmission", &AT_WEST, 9000).open(None, false);
             story.script_ends(9000);

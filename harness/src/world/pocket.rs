@@ -18,11 +18,12 @@ pub const EPOCH: Duration = Duration::from_secs(1_767_225_600);
 const MEMORY_MIB: u32 = 768;
 
 /// What the kernel is built from; its place in the cache is named by a hash over this, as in `pocket/build.sh`.
-const SOURCES: [&str; 4] = [
+const SOURCES: [&str; 5] = [
     include_str!("../../pocket/kernel.config"),
     include_str!("../../pocket/patches/1-wide-registers.patch"),
     include_str!("../../pocket/patches/2-die-with-the-kernel.patch"),
     include_str!("../../pocket/patches/3-no-two-moments-alike.patch"),
+    include_str!("../../pocket/patches/4-system-calls-take-time.patch"),
 ];
 
 /// How to start one pocket.
