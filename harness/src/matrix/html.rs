@@ -62,8 +62,8 @@ impl Page<'_> {
         writeln!(out, "<style>\n{}</style>", include_str!("page.css"))?;
         self.head()?;
         self.differences()?;
-        self.attention()?;
         self.grid()?;
+        self.attention()?;
         self.deviations()?;
         self.skipped()?;
         writeln!(self.out, "<script>\n{}</script>\n</html>", include_str!("page.js"))?;
