@@ -317,6 +317,7 @@ fn resume(args: &MatrixArgs, dir: &Path) -> String {
 
 fn fault(e: StoreError) -> CliError {
     match e {
+        StoreError::Io { doing: "read", ref source, .. } if source.kind() == std::io::ErrorKind::NotFound => CliError::wrong(e.to_string()),
         StoreError::Io { .. } => CliError::machine(e.to_string()),
         StoreError::Unfit(_) => CliError::wrong(e.to_string()),
         StoreError::Encode(_) => CliError::bug(e.to_string()),

@@ -62,8 +62,8 @@ impl Page<'_> {
         writeln!(out, "<style>\n{}</style>", include_str!("page.css"))?;
         self.head()?;
         self.differences()?;
-        self.attention()?;
         self.grid()?;
+        self.attention()?;
         self.deviations()?;
         self.skipped()?;
         writeln!(self.out, "<script>\n{}</script>\n</html>", include_str!("page.js"))?;
@@ -100,13 +100,16 @@ impl Page<'_> {
         if differences.is_empty() {
             return writeln!(out, "<p>Every cell says the same as before.</p>");
         }
+        // After a change of the matrix itself it is a long list, and the grid is the point.
+        let open = if differences.len() <= 20 { " open" } else { "" };
+        writeln!(out, "<details{open}><summary>{}</summary>", counted(differences.len(), "cell"))?;
         writeln!(out, "<table>\n<tr><th>cell<th>before<th>now")?;
         for d in differences {
             let word = |w: &Option<String>| w.clone().unwrap_or_else(|| "no such cell".to_owned());
             let cell = Text(&d.cell.to_string()).to_string();
             writeln!(out, "<tr data-who=\"{}\"><td>{cell}<td>{}<td>{}", who(&d.cell), Text(&word(&d.before)), Text(&word(&d.now)))?;
         }
-        writeln!(out, "</table>")
+        writeln!(out, "</table></details>")
     }
 
     /// Everything that somebody must look at, with its reason.
