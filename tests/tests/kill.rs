@@ -25,8 +25,22 @@ fn main() {
         ("sigkill", Ending::Signal(Signal::SIGKILL)),
         ("sigkill_of_the_cell", Ending::KillCell),
     ];
-    let trials = endings.map(|(name, ending)| Trial::test(name, move || trial(ending)).with_ignored_flag(!able));
-    libtest_mimic::run(&arguments, trials.into()).exit();
+    let kernel = faultlab::world::pocket::find();
+    if let (Err(missing), false) = (&kernel, arguments.list) {
+        eprintln!("kill, pocket world: skipped({missing})");
+    }
+    let host =
+        endings.map(|(name, ending)| Trial::test(name, move || trial(ending, World::Host)).with_kind("host").with_ignored_flag(!able));
+    let pocket = endings.map(|(name, ending)| {
+        Trial::test(name, move || trial(ending, World::Pocket)).with_kind("pocket").with_ignored_flag(!able || kernel.is_err())
+    });
+    libtest_mimic::run(&arguments, host.into_iter().chain(pocket).collect()).exit();
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum World {
+    Host,
+    Pocket,
 }
 
 #[derive(Clone, Copy)]
@@ -48,7 +62,7 @@ fn binary() -> PathBuf {
     path.join("faultlab")
 }
 
-fn trial(ending: Ending) -> Result<(), Failed> {
+fn trial(ending: Ending, world: World) -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let (evidence, temp) = (folder.path().join("evidence"), folder.path().join("tmp"));
     std::fs::create_dir(&temp)?;
@@ -59,9 +73,21 @@ fn trial(ending: Ending) -> Result<(), Failed> {
         Ending::Wait(_) => run.args(["run", "psk-mismatch-v2"]),
         _ => run.args(["run", "ike-udp500-silent-drop"]),
     };
+    match (world, ending) {
+        (World::Host, _) => run.args(["--world", "host"]),
+        (World::Pocket, Ending::Wait(_)) => run.args(["--world", "pocket"]),
+        // In virtual time it would be over before the signal.
+        (World::Pocket, _) => run.args(["--world", "pocket", "--real-time"]),
+    };
     let mut child = run.arg("--evidence").arg(&evidence).env("TMPDIR", &temp).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     if !matches!(ending, Ending::Wait(_)) {
-        until("gateways run in both cells", || Ok(charons_below(child.id())?.len() >= 4))?;
+        until("gateways run in both cells", || {
+            Ok(match world {
+                World::Host => below(child.id(), "charon")?.len() >= 4,
+                // Every process inside is one of the host, named after the kernel: two of its own, ours, two gateways.
+                World::Pocket => below(child.id(), "linux")?.len() >= 10,
+            })
+        })?;
     }
     match ending {
         Ending::Wait(_) => {}
@@ -162,9 +188,9 @@ fn children(of: u32) -> Result<Vec<u32>, Failed> {
     Ok(all_processes()?.into_iter().filter(|p| p.parent == of).map(|p| p.pid).collect())
 }
 
-fn charons_below(root: u32) -> Result<Vec<u32>, Failed> {
+fn below(root: u32, name: &str) -> Result<Vec<u32>, Failed> {
     let all = all_processes()?;
     let parent = |pid: u32| all.iter().find(|p| p.pid == pid).map(|p| p.parent);
-    let below = |pid: u32| std::iter::successors(Some(pid), |p| parent(*p)).take(20).any(|p| p == root);
-    Ok(all.iter().filter(|p| p.name == "charon" && below(p.pid)).map(|p| p.pid).collect())
+    let is_below = |pid: u32| std::iter::successors(Some(pid), |p| parent(*p)).take(20).any(|p| p == root);
+    Ok(all.iter().filter(|p| p.name == name && is_below(p.pid)).map(|p| p.pid).collect())
 }
