@@ -3,7 +3,7 @@ CARGO ?= cargo
 SUDO  := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 # What the lab drives (strongSwan) and what the tests use as oracles.
 PACKAGES := strongswan-charon strongswan-swanctl libcharon-extra-plugins libcharon-extauth-plugins \
-            libstrongswan-extra-plugins libstrongswan-standard-plugins tshark
+            libstrongswan-extra-plugins libstrongswan-standard-plugins tshark tcpdump
 BINARY := target/release/faultlab
 
 .PHONY: run test test-only bench check install-deps peers kernel everything clean

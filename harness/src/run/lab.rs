@@ -217,7 +217,11 @@ async fn start_gateways(
         let dir = job.dir.join(artefacts::GATEWAYS).join(&name);
         make_dir(&dir)?;
         let launch = Launch { config: g.config.clone(), dir, spawner: node, events: events.clone() };
-        let gateway = driver.start(launch).await.map_err(|e| driver_trouble(&e))?;
+        let gateway = driver.start(launch).await.map_err(|e| match e {
+            // What the default implementation refuses is a mistake of the scenario.
+            DriverError::Refused { .. } if drivers::names().first() != Some(&implementation) => trouble(Whose::Pairing, e.to_string()),
+            _ => driver_trouble(&e),
+        })?;
         Ok::<_, Trouble>((name, Mutex::new(gateway)))
     });
     futures_util::future::try_join_all(starts).await.map(|all| all.into_iter().collect())

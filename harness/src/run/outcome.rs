@@ -56,6 +56,8 @@ pub enum Whose {
     Machine,
     /// A gateway implementation failed.
     Peer,
+    /// A gateway implementation of this pairing cannot do what the scenario asks for; others can.
+    Pairing,
     /// Ours.
     Us,
 }
@@ -245,7 +247,8 @@ pub fn verdict(kind: ScenarioKind, broken: &SideReport, fixed: Option<&SideRepor
     for side in std::iter::once(broken).chain(fixed) {
         if let Some(trouble) = &side.trouble {
             let text = format!("{} side: {}", side.side.name(), trouble.text);
-            return if trouble.whose == Whose::Machine { Verdict::Skipped(text) } else { Verdict::Inconclusive(text) };
+            let skip = matches!(trouble.whose, Whose::Machine | Whose::Pairing);
+            return if skip { Verdict::Skipped(text) } else { Verdict::Inconclusive(text) };
         }
     }
     // Remedies are faults' siblings: a refused one means that the fixed twin is not what it says.

@@ -209,12 +209,12 @@ mod tests {
     fn an_answered_request_is_not_repeated() {
         let mut story = repeated(&[0]);
         story.ike(10, "west.wan", EAST, WEST, &Msg::v2(34, 0).response());
-        story.ask("retransmission", &AT_WEST, 100).open(Some(430), false);
-        story.script_ends(200);
-        // Traffic ended, but the first repetition is not due yet.
-        story.ask("retransmission", &AT_WEST, 300).open(Some(430), false);
-        story.ask("retransmission", &AT_WEST, 600).open(Some(700), false);
-        story.ask("retransmission", &AT_WEST, 700).fails();
+        story.ask("retransmission", &AT_WEST, 100).open(Some(1330), false);
+        story.script_ends(900);
+        // Traffic ended, but the first repetition may still come, late.
+        story.ask("retransmission", &AT_WEST, 1000).open(Some(1330), false);
+        story.ask("retransmission", &AT_WEST, 1350).open(Some(1400), false);
+        story.ask("retransmission", &AT_WEST, 1400).fails();
     }
 
     #[test]
