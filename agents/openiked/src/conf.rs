@@ -174,6 +174,8 @@ pub(crate) mod tests {
                 local_id: text("west.example"),
                 remote_id: text("east.example"),
                 psk: text("k\"1"),
+                auth: Default::default(),
+                options: Default::default(),
                 ike_proposals: vec![text("aes128-sha256-ecp256")],
                 esp_proposals: vec![text("aes128-sha1")],
                 mode: EspMode::Tunnel,
@@ -193,6 +195,7 @@ pub(crate) mod tests {
                 force_encap: false,
                 keying_tries: 1,
             }],
+            ..GatewayConfig::default()
         }
     }
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::{Authentication, HalfOpen, Misbehave, Options};
+
 /// IKE version and mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -72,7 +74,7 @@ impl Default for Retransmit {
 }
 
 /// One gateway, completely resolved: no setting is left to an implementation's default.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct GatewayConfig {
     /// The node's name; also the gateway's.
     pub name: String,
@@ -82,6 +84,12 @@ pub struct GatewayConfig {
     pub nat_keepalive: Option<Duration>,
     /// One entry per peer.
     pub connections: Vec<Connection>,
+    /// How far the gateway's idea of the date is from the world's, seconds; only certificates care.
+    pub clock_offset: i64,
+    /// Limits for IKE SAs that are not authenticated yet.
+    pub half_open: HalfOpen,
+    /// Deliberate misbehaviour.
+    pub misbehave: Misbehave,
 }
 
 /// Settings towards one peer.
@@ -103,6 +111,8 @@ pub struct Connection {
     pub remote_id: String,
     /// Pre-shared key.
     pub psk: String,
+    /// How the two sides prove who they are.
+    pub auth: Authentication,
     /// Proposals for the IKE SA in strongSwan's notation: `aes128-sha256-modp2048`.
     pub ike_proposals: Vec<String>,
     /// Proposals for ESP: `aes128-sha256`, `aes128gcm16-ecp256` (a DH group asks for PFS).
@@ -139,4 +149,6 @@ pub struct Connection {
     pub force_encap: bool,
     /// How often a failed set-up is begun anew; 0: for ever.
     pub keying_tries: u32,
+    /// Rarely used settings.
+    pub options: Options,
 }

@@ -3,12 +3,18 @@
 //! The harness speaks only the types of this crate: neutral [`GatewayConfig`] in, [`GatewayEvent`]s, keys and
 //! [`Outcome`]s out. A driver crate (`agents/strongswan` …) translates; nothing else knows an implementation by name.
 
+mod authentication;
 mod config;
 mod keys;
+mod misbehave;
+mod options;
 mod roots;
 
+pub use authentication::*;
 pub use config::*;
 pub use keys::*;
+pub use misbehave::*;
+pub use options::*;
 pub use roots::*;
 
 use std::ffi::OsString;
@@ -45,6 +51,12 @@ pub enum Capability {
     Ipcomp,
     /// NAT traversal can be switched off.
     NattOff,
+    /// X.509 certificates.
+    Certificates,
+    /// EAP, as client and as server.
+    Eap,
+    /// Deliberate misbehaviour ([`Misbehave`]).
+    Misbehave,
 }
 
 /// Why an implementation cannot be used on this machine.
@@ -114,6 +126,23 @@ pub trait Spawner: Send + Sync {
     fn command(&self, program: &str, args: &[OsString], binds: &[(PathBuf, PathBuf)]) -> tokio::process::Command;
 }
 
+/// The inside of a gateway's node, for implementations that run in our own process.
+pub trait Inside: Send + Sync {
+    /// Runs `work` on a thread that is in the node's network namespace. What is opened there stays there. It must not block for
+    /// long, and nothing may be awaited in it.
+    fn inside(&self, work: &mut (dyn FnMut() -> std::io::Result<()> + Send)) -> std::io::Result<()>;
+}
+
+/// For drivers that only start processes.
+#[derive(Debug, Clone, Copy)]
+pub struct NoInside;
+
+impl Inside for NoInside {
+    fn inside(&self, _: &mut (dyn FnMut() -> std::io::Result<()> + Send)) -> std::io::Result<()> {
+        Err(std::io::Error::new(std::io::ErrorKind::Unsupported, "this node has no inside"))
+    }
+}
+
 /// Everything a driver needs to start one gateway.
 pub struct Launch {
     /// Neutral settings.
@@ -122,6 +151,8 @@ pub struct Launch {
     pub dir: PathBuf,
     /// Starts processes inside the node.
     pub spawner: Arc<dyn Spawner>,
+    /// The node's inside.
+    pub inside: Arc<dyn Inside>,
     /// Where to send what happens in the daemon.
     pub events: tokio::sync::mpsc::UnboundedSender<GatewayEvent>,
 }

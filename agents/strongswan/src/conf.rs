@@ -122,7 +122,7 @@ mod tests {
             name: "west".into(),
             retransmit: peer::Retransmit::default(),
             nat_keepalive: Some(Duration::from_millis(1500)),
-            connections: vec![],
+            ..GatewayConfig::default()
         };
         let text = render(&found(DataPath::Libipsec), &config);
         for line in

@@ -216,7 +216,7 @@ async fn start_gateways(
         let node = world.node(&name).map_err(|e| trouble(Whose::Us, e.to_string()))?;
         let dir = job.dir.join(artefacts::GATEWAYS).join(&name);
         make_dir(&dir)?;
-        let launch = Launch { config: g.config.clone(), dir, spawner: node, events: events.clone() };
+        let launch = Launch { config: g.config.clone(), dir, spawner: node.clone(), inside: node, events: events.clone() };
         let gateway = driver.start(launch).await.map_err(|e| match e {
             // What the default implementation refuses is a mistake of the scenario.
             DriverError::Refused { .. } if drivers::names().first() != Some(&implementation) => trouble(Whose::Pairing, e.to_string()),

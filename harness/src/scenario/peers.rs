@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use peer::{ChildAction, Connection, EspMode, GatewayConfig, IkeMode, Retransmit};
+use peer::{Authentication, ChildAction, Connection, EspMode, GatewayConfig, HalfOpen, IkeMode, Misbehave, Options, Retransmit};
 
 use super::gateway::PARAMS;
 use super::layout::Layout;
@@ -72,6 +72,9 @@ pub(super) fn plan(
             },
             nat_keepalive: (!keepalive.is_zero()).then_some(keepalive),
             connections,
+            clock_offset: 0,
+            half_open: HalfOpen::default(),
+            misbehave: Misbehave::default(),
         },
     })
 }
@@ -120,6 +123,8 @@ fn connection(
         local_id: default_id(own, &node.name),
         remote_id: own.text("peer-id").map_or_else(|| default_id(peers, &peer.name), str::to_owned),
         psk: own.text("psk").unwrap_or(COMMON_PSK).to_owned(),
+        auth: Authentication::default(),
+        options: Options::default(),
         ike_proposals: texts("ike-proposals"),
         esp_proposals: texts("esp-proposals"),
         mode,

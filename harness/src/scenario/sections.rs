@@ -3,11 +3,40 @@
 use crate::schema::{Kind, Param};
 
 /// Words of [`peer::Capability`].
-pub const CAPABILITIES: &[&str] =
-    &["ikev1", "aggressive", "ikev2", "raw-esp", "udp-esp", "ah", "transport", "mobike", "esn", "ipcomp", "natt-off"];
+pub const CAPABILITIES: &[&str] = &[
+    "ikev1",
+    "aggressive",
+    "ikev2",
+    "raw-esp",
+    "udp-esp",
+    "ah",
+    "transport",
+    "mobike",
+    "esn",
+    "ipcomp",
+    "natt-off",
+    "certificates",
+    "eap",
+    "misbehave",
+];
 /// What a scenario may need: capabilities of its gateways, and of the world.
-pub const NEEDS: &[&str] =
-    &["ikev1", "aggressive", "ikev2", "raw-esp", "udp-esp", "ah", "transport", "mobike", "esn", "ipcomp", "natt-off", VIRTUAL_TIME];
+pub const NEEDS: &[&str] = &[
+    "ikev1",
+    "aggressive",
+    "ikev2",
+    "raw-esp",
+    "udp-esp",
+    "ah",
+    "transport",
+    "mobike",
+    "esn",
+    "ipcomp",
+    "natt-off",
+    "certificates",
+    "eap",
+    "misbehave",
+    VIRTUAL_TIME,
+];
 /// Hours pass in seconds.
 pub const VIRTUAL_TIME: &str = "virtual-time";
 

@@ -58,6 +58,12 @@ impl runtime::Sockets for NodeHandle {
     }
 }
 
+impl peer::Inside for NodeHandle {
+    fn inside(&self, work: &mut (dyn FnMut() -> io::Result<()> + Send)) -> io::Result<()> {
+        self.run(work)?
+    }
+}
+
 impl peer::Spawner for NodeHandle {
     fn command(&self, program: &str, args: &[OsString], binds: &[(PathBuf, PathBuf)]) -> tokio::process::Command {
         let net = format!("/proc/{}/fd/{}", std::process::id(), self.netns_fd());

@@ -45,6 +45,8 @@ fn settings() -> GatewayConfig {
         local_id: "west.example".into(),
         remote_id: "east.example".into(),
         psk: "correct horse".into(),
+        auth: Default::default(),
+        options: Default::default(),
         ike_proposals: vec!["aes128-sha256-modp2048".into()],
         esp_proposals: vec!["aes128-sha256-ecp256".into()],
         mode: EspMode::Tunnel,
@@ -64,7 +66,7 @@ fn settings() -> GatewayConfig {
         force_encap: false,
         keying_tries: 0,
     };
-    GatewayConfig { name: "west".into(), retransmit: Retransmit::default(), nat_keepalive: None, connections: vec![connection] }
+    GatewayConfig { name: "west".into(), connections: vec![connection], ..GatewayConfig::default() }
 }
 
 /// What of `wanted` is not a line of the configuration.

@@ -91,6 +91,8 @@ impl Lab {
                 local_id: format!("{side}.example"),
                 remote_id: format!("{other}.example"),
                 psk: "correct horse".into(),
+                auth: Default::default(),
+                options: Default::default(),
                 ike_proposals: vec!["aes128-sha256-modp2048".into()],
                 esp_proposals: vec!["aes128-sha256".into()],
                 mode: EspMode::Tunnel,
@@ -110,6 +112,7 @@ impl Lab {
                 force_encap: false,
                 keying_tries: 1,
             }],
+            ..GatewayConfig::default()
         }
     }
 
@@ -118,7 +121,7 @@ impl Lab {
         let side_is_east = config.name != "west";
         let ns = if side_is_east { &self.east } else { &self.west };
         let dir = self.dir.path().join(&config.name);
-        let launch = Launch { dir: dir.clone(), spawner: Arc::new(Netns(ns.clone())), events, config };
+        let launch = Launch { dir: dir.clone(), spawner: Arc::new(Netns(ns.clone())), inside: Arc::new(NoInside), events, config };
         Ok(Node { gateway: self.drivers[usize::from(side_is_east)].start(launch).await?, events: receiver, dir })
     }
 

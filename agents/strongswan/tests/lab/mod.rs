@@ -75,6 +75,8 @@ impl Lab {
                 local_id: format!("{side}.example"),
                 remote_id: format!("{other}.example"),
                 psk: "correct horse".into(),
+                auth: Default::default(),
+                options: Default::default(),
                 ike_proposals: vec!["aes128-sha256-ecp256".into()],
                 esp_proposals: vec!["aes128-sha256".into()],
                 mode: EspMode::Tunnel,
@@ -94,6 +96,7 @@ impl Lab {
                 force_encap: false,
                 keying_tries: 1,
             }],
+            ..GatewayConfig::default()
         }
     }
 
@@ -101,7 +104,7 @@ impl Lab {
         let (events, receiver) = unbounded_channel();
         let ns = if config.name == "west" { &self.west } else { &self.east };
         let dir = self.dir.path().join(&config.name);
-        let launch = Launch { dir: dir.clone(), spawner: Arc::new(Netns(ns.clone())), events, config };
+        let launch = Launch { dir: dir.clone(), spawner: Arc::new(Netns(ns.clone())), inside: Arc::new(NoInside), events, config };
         Ok(Node { gateway: self.driver.start(launch).await?, events: receiver, dir })
     }
 

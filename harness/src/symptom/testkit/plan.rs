@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use peer::{ChildAction, Connection, EspMode, GatewayConfig, IkeMode, Retransmit};
+use peer::{ChildAction, Connection, EspMode, GatewayConfig, IkeMode};
 
 use super::{CAROL, EAST, WEST, addr};
 use crate::scenario::model::{GatewayPlan, Health, Iface, Must, Network, Node, Plan, Role, Side};
@@ -52,6 +52,8 @@ fn gateway(name: &str, local: &str, peer: &str) -> GatewayPlan {
         local_id: String::new(),
         remote_id: String::new(),
         psk: String::new(),
+        auth: Default::default(),
+        options: Default::default(),
         ike_proposals: Vec::new(),
         esp_proposals: Vec::new(),
         mode: EspMode::Tunnel,
@@ -71,6 +73,6 @@ fn gateway(name: &str, local: &str, peer: &str) -> GatewayPlan {
         force_encap: false,
         keying_tries: 1,
     };
-    let config = GatewayConfig { name: name.into(), retransmit: Retransmit::default(), nat_keepalive: None, connections: vec![connection] };
+    let config = GatewayConfig { name: name.into(), connections: vec![connection], ..GatewayConfig::default() };
     GatewayPlan { implementation: None, config }
 }

@@ -1,0 +1,1 @@
+//! Key exchange, pseudo-random functions, signatures, certificates, randomness.
