@@ -11,7 +11,7 @@ use wire::crypto::{Cipher, Integrity};
 const LEN: usize = 1400;
 const SPI: u32 = 0x1001;
 
-const SUITES: [(Cipher, Integrity); 10] = [
+const SUITES: [(Cipher, Integrity); 11] = [
     (Cipher::AesGcm(128, 16), Integrity::None),
     (Cipher::AesGcm(256, 16), Integrity::None),
     (Cipher::ChaCha20Poly1305, Integrity::None),
@@ -22,6 +22,7 @@ const SUITES: [(Cipher, Integrity); 10] = [
     (Cipher::AesCbc(128), Integrity::HmacMd5_96),
     (Cipher::TripleDes, Integrity::HmacSha1_96),
     (Cipher::Null, Integrity::HmacSha1_96),
+    (Cipher::Null, Integrity::None), // everything but cryptography
 ];
 
 fn main() {
@@ -76,7 +77,7 @@ fn inner(port: u16) -> Vec<u8> {
     packet
 }
 
-#[divan::bench(args = SUITES)]
+#[divan::bench(args = SUITES, sample_size = 50)]
 fn outbound(bencher: Bencher, suite: &(Cipher, Integrity)) {
     let (mut path, packet, mut out) = (path(sa(*suite, 1), true), inner(1), Vec::with_capacity(2048));
     bencher.counter(BytesCount::new(LEN)).bench_local(|| {
@@ -85,7 +86,7 @@ fn outbound(bencher: Bencher, suite: &(Cipher, Integrity)) {
     });
 }
 
-#[divan::bench(args = SUITES)]
+#[divan::bench(args = SUITES, sample_size = 50)]
 fn inbound(bencher: Bencher, suite: &(Cipher, Integrity)) {
     let mut sealed = Vec::new();
     path(sa(*suite, 1), true).outbound(Time::ZERO, &inner(1), &mut sealed);
@@ -101,7 +102,7 @@ fn inbound(bencher: Bencher, suite: &(Cipher, Integrity)) {
 }
 
 /// Every packet is another flow: the cache is of no use, all of the SPD is searched.
-#[divan::bench]
+#[divan::bench(sample_size = 50)]
 fn outbound_search_of_201_policies(bencher: Bencher) {
     let (mut path, mut out) = (path(sa((Cipher::AesGcm(128, 16), Integrity::None), 1), true), Vec::with_capacity(2048));
     let (mut packet, mut port) = (inner(0), 0u16);
