@@ -12,7 +12,7 @@
 use peer::{AuthMethod, EapLogin};
 use wire::crypto::Hash;
 
-use super::auth::{METHOD_PSK, shared_key_mac};
+use super::auth::{METHOD_PSK, same, shared_key_mac};
 use super::content::Content;
 use super::context::Context;
 use super::numbers::{exchange, notify, payload};
@@ -260,7 +260,7 @@ impl IkeSa {
         let Some((kind, data)) = setup.peer_id.clone() else { return Progress::Failed("the peer has not said who it is".into()) };
         let right = self.eap_auth(setup, Role::Responder, (kind, &data));
         match content.auth() {
-            Some((METHOD_PSK, told)) if setup.eap.is_some() && told == right => Progress::Done,
+            Some((METHOD_PSK, told)) if setup.eap.is_some() && same(told, &right) => Progress::Done,
             _ => Progress::Failed("the peer's AUTH does not fit the key that EAP has yielded".into()),
         }
     }
@@ -301,7 +301,7 @@ impl IkeSa {
             return self.refuse_auth(ctx, id, notify::AUTHENTICATION_FAILED, "the peer has not said who it is");
         };
         let right = self.eap_auth(&setup, Role::Initiator, (kind, &data));
-        if !content.auth().is_some_and(|(method, told)| method == METHOD_PSK && told == right) {
+        if !content.auth().is_some_and(|(method, told)| method == METHOD_PSK && same(told, &right)) {
             return self.refuse_auth(ctx, id, notify::AUTHENTICATION_FAILED, "AUTH does not fit the key that EAP has yielded");
         }
         let own = parts::identity(&ctx.connection(self.connection).local_id);
