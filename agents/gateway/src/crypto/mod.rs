@@ -6,6 +6,7 @@
 pub mod kex;
 pub mod prf;
 pub mod rng;
+pub mod sign;
 pub mod xcbc;
 
 /// Hexadecimal digits, white space ignored.
