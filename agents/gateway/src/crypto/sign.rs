@@ -10,6 +10,8 @@ mod tests;
 use thiserror::Error;
 
 pub use algorithm::{Algorithm, Hash};
+pub(crate) use ecdsa::Encoding;
+pub(crate) use key::KeyId;
 pub use key::{PrivateKey, PublicKey};
 pub use scheme::{Scheme, all_schemes_for, schemes_for};
 

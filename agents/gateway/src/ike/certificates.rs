@@ -3,6 +3,7 @@
 use peer::Authentication;
 
 use crate::crypto::Rng;
+use crate::crypto::sign::{PrivateKey, schemes_for};
 
 /// Hashes of the authorities' keys for CERTREQ (RFC 7296 §3.7).
 pub(crate) fn hashes(anchors: &[Vec<u8>]) -> Vec<u8> {
@@ -10,10 +11,12 @@ pub(crate) fn hashes(anchors: &[Vec<u8>]) -> Vec<u8> {
     Vec::new()
 }
 
-/// Authentication method and data of our AUTH.
+/// Authentication method and data of our AUTH. `hashes`: RFC 7427 hash algorithms that the peer has announced.
 pub(crate) fn sign(auth: &Authentication, hashes: &[u16], octets: &[u8], rng: &mut Rng) -> Result<(u8, Vec<u8>), String> {
-    let _ = (auth, hashes, octets, rng);
-    Err("certificates: to come".into())
+    let key = PrivateKey::from_pkcs8_der(&auth.private_key).map_err(|e| format!("own private key: {e}"))?;
+    let scheme = schemes_for(&key.public(), hashes);
+    let signature = key.sign(scheme, octets, rng).map_err(|e| format!("own signature: {e}"))?;
+    Ok((scheme.method(), scheme.auth_data(&signature)))
 }
 
 /// Is the peer's AUTH made with the key of a certificate that is trusted, and that has this identity?

@@ -1,6 +1,5 @@
 //! Private and public keys.
 
-use ed25519_dalek::pkcs8::spki::DecodePublicKey;
 use ed25519_dalek::{Signer, Verifier};
 use rsa::pkcs8::{ObjectIdentifier, PrivateKeyInfoRef};
 use rsa::{Pkcs1v15Sign, Pss};
@@ -53,11 +52,11 @@ impl PrivateKey {
         let unreadable = |e: rsa::pkcs8::Error| KeyError::Unreadable { what: "private key", reason: e.to_string() };
         let info = PrivateKeyInfoRef::try_from(der).map_err(unreadable)?;
         Ok(PrivateKey(match kind(info.algorithm.oid, info.algorithm.parameters_oid().ok())? {
-            Kind::Rsa => Private::Rsa(Box::new(info.try_into().map_err(unreadable)?)),
-            Kind::P256 => Private::P256(info.try_into().map_err(unreadable)?),
-            Kind::P384 => Private::P384(info.try_into().map_err(unreadable)?),
-            Kind::P521 => Private::P521(info.try_into().map_err(unreadable)?),
-            Kind::Ed25519 => Private::Ed25519(info.try_into().map_err(unreadable)?),
+            KeyId::Rsa => Private::Rsa(Box::new(info.try_into().map_err(unreadable)?)),
+            KeyId::P256 => Private::P256(info.try_into().map_err(unreadable)?),
+            KeyId::P384 => Private::P384(info.try_into().map_err(unreadable)?),
+            KeyId::P521 => Private::P521(info.try_into().map_err(unreadable)?),
+            KeyId::Ed25519 => Private::Ed25519(info.try_into().map_err(unreadable)?),
         }))
     }
 
@@ -117,18 +116,21 @@ impl PublicKey {
         let info = SubjectPublicKeyInfoRef::from_der(der).map_err(|e| unreadable(e.to_string()))?;
         let kind = kind(info.algorithm.oid, info.algorithm.parameters_oid().ok())?;
         let octets = info.subject_public_key.as_bytes().ok_or_else(|| unreadable("its bits are no octets".into()))?;
-        let sec1 = |e: p256::ecdsa::Error| unreadable(e.to_string());
+        PublicKey::from_octets(kind, octets).map_err(unreadable)
+    }
+
+    /// From the octets of a subjectPublicKey.
+    pub(crate) fn from_octets(kind: KeyId, octets: &[u8]) -> Result<PublicKey, String> {
+        let ec = |e: p256::ecdsa::Error| e.to_string();
         Ok(PublicKey(match kind {
-            Kind::Rsa => {
-                let numbers = rsa::pkcs1::RsaPublicKeyRef::from_der(octets).map_err(|e| unreadable(e.to_string()))?;
-                Public::Rsa(numbers.try_into().map_err(|e: rsa::pkcs1::Error| unreadable(e.to_string()))?)
+            KeyId::Rsa => {
+                let numbers = rsa::pkcs1::RsaPublicKeyRef::from_der(octets).map_err(|e| e.to_string())?;
+                Public::Rsa(numbers.try_into().map_err(|e: rsa::pkcs1::Error| e.to_string())?)
             }
-            Kind::P256 => Public::P256(p256::ecdsa::VerifyingKey::from_sec1_bytes(octets).map_err(sec1)?),
-            Kind::P384 => Public::P384(p384::ecdsa::VerifyingKey::from_sec1_bytes(octets).map_err(sec1)?),
-            Kind::P521 => Public::P521(p521::ecdsa::VerifyingKey::from_sec1_bytes(octets).map_err(sec1)?),
-            Kind::Ed25519 => {
-                Public::Ed25519(ed25519_dalek::VerifyingKey::from_public_key_der(der).map_err(|e| unreadable(e.to_string()))?)
-            }
+            KeyId::P256 => Public::P256(p256::ecdsa::VerifyingKey::from_sec1_bytes(octets).map_err(ec)?),
+            KeyId::P384 => Public::P384(p384::ecdsa::VerifyingKey::from_sec1_bytes(octets).map_err(ec)?),
+            KeyId::P521 => Public::P521(p521::ecdsa::VerifyingKey::from_sec1_bytes(octets).map_err(ec)?),
+            KeyId::Ed25519 => Public::Ed25519(octets.try_into().map_err(ec)?),
         }))
     }
 
@@ -154,9 +156,7 @@ impl PublicKey {
             (Public::P256(key), Algorithm::Ecdsa(hash)) => ecdsa::verify(key, &hash.digest(data), encoding, signature),
             (Public::P384(key), Algorithm::Ecdsa(hash)) => ecdsa::verify(key, &hash.digest(data), encoding, signature),
             (Public::P521(key), Algorithm::Ecdsa(hash)) => ecdsa::verify(key, &hash.digest(data), encoding, signature),
-            (Public::Ed25519(key), Algorithm::Ed25519) => {
-                signature.try_into().is_ok_and(|signature| key.verify(data, &signature).is_ok())
-            }
+            (Public::Ed25519(key), Algorithm::Ed25519) => signature.try_into().is_ok_and(|signature| key.verify(data, &signature).is_ok()),
             _ => false,
         }
     }
@@ -197,7 +197,9 @@ pub(super) enum KeyKind {
     Ed25519,
 }
 
-enum Kind {
+/// What a key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyId {
     Rsa,
     P256,
     P384,
@@ -206,13 +208,13 @@ enum Kind {
 }
 
 /// By the OIDs of algorithm and curve.
-fn kind(algorithm: ObjectIdentifier, curve: Option<ObjectIdentifier>) -> Result<Kind, KeyError> {
+fn kind(algorithm: ObjectIdentifier, curve: Option<ObjectIdentifier>) -> Result<KeyId, KeyError> {
     match (algorithm, curve) {
-        (RSA | RSA_PSS, _) => Ok(Kind::Rsa),
-        (ED25519, _) => Ok(Kind::Ed25519),
-        (EC, Some(P256)) => Ok(Kind::P256),
-        (EC, Some(P384)) => Ok(Kind::P384),
-        (EC, Some(P521)) => Ok(Kind::P521),
+        (RSA | RSA_PSS, _) => Ok(KeyId::Rsa),
+        (ED25519, _) => Ok(KeyId::Ed25519),
+        (EC, Some(P256)) => Ok(KeyId::P256),
+        (EC, Some(P384)) => Ok(KeyId::P384),
+        (EC, Some(P521)) => Ok(KeyId::P521),
         (EC, Some(other)) => Err(KeyError::Unsupported(format!("ECDSA over curve {other}"))),
         (other, _) => Err(KeyError::Unsupported(other.to_string())),
     }
