@@ -89,7 +89,7 @@ impl IkeSa {
                 let right = shared_key_mac(keys.prf, c.psk.as_bytes(), &octets);
                 if same(&right, data) { Ok(()) } else { Err("the AUTH payload does not fit the pre-shared key".into()) }
             }
-            AuthMethod::Certificate => certificates::verify(&c.auth, &content.certificates(), id, ctx.wall, told, data, &octets),
+            AuthMethod::Certificate => certificates::verify(&c.auth, &content.certificates(), id, ctx.wall, (told, data), &octets),
             _ => Err(format!("authentication method {told} is not what is expected of this peer")),
         }
     }
@@ -282,7 +282,7 @@ impl IkeSa {
             c.local == self.local.ip()
                 && c.remote.is_none_or(|r| r == self.remote.ip())
                 && (any_id || same_identity(&c.remote_id, peer))
-                && own.is_none_or(|own| parts::identity(&c.local_id) == *own)
+                && (any_id || own.is_none_or(|own| parts::identity(&c.local_id) == *own))
         };
         ctx.config.connections.iter().position(fits)
     }
