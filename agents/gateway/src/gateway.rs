@@ -28,6 +28,14 @@ pub enum Effect {
     Addresses(Vec<IpAddr>),
     /// Something that the lab wants to know.
     Event(GatewayEvent),
+    /// An attempt that [`Command::Initiate`] asked for has ended without a child SA, after all its tries. (What became of one that
+    /// succeeded is told by [`GatewayEventKind::ChildUp`](peer::GatewayEventKind::ChildUp).)
+    Failed {
+        /// Connection.
+        connection: String,
+        /// Why, in words: the peer's notify, `no answer after 4 copies of IKE_SA_INIT` …
+        reason: String,
+    },
     /// New keys.
     Keys(Keys),
     /// A line for the log.
