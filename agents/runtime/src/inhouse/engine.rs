@@ -347,7 +347,7 @@ impl Engine {
     /// Somebody said something about a packet of ours. It may be a lie; the machine knows what it may believe.
     fn heard(&mut self, error: PathError) {
         let to = error.to;
-        let too_big = (error.errno == libc::EMSGSIZE).then(|| u16::try_from(error.info).unwrap_or(u16::MAX)).filter(|mtu| *mtu > 0);
+        let too_big = (error.errno == libc::EMSGSIZE).then(|| u16::try_from(error.info).unwrap_or(u16::MAX));
         if self.last_error.replace(error) != Some(error) {
             let by = error.by.map_or_else(|| "the kernel".to_owned(), |by| by.to_string());
             self.note(match too_big {

@@ -72,6 +72,14 @@ fn open_body(aad: &[u8], body: &[u8], cipher: Cipher, integrity: Integrity, sk_e
     Ok(data)
 }
 
+impl Message {
+    /// Appends the payloads in `plain`, marked as `inner`, as what the message's encrypted part has said.
+    pub fn append(&mut self, plain: &Plaintext) {
+        self.encryption = Encryption::Decrypted;
+        append_inner(self, plain, false);
+    }
+}
+
 /// Appends the payloads in `plain`. `unproven`: nothing but the content itself can show that the key was right.
 pub(crate) fn append_inner(message: &mut Message, plain: &Plaintext, unproven: bool) {
     let inner = chain(&plain.data, plain.first, 2, true);

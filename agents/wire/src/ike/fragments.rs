@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::decrypt::{self, Plaintext, append_inner, fail};
 use super::{Body, Encryption, Message};
-use crate::crypto::{Cipher, Integrity};
+use crate::crypto::{Cipher, Integrity, OpenError};
 
 /// Messages collected at the same time; the oldest is forgotten first.
 const MAX_MESSAGES: usize = 64;
@@ -52,21 +52,45 @@ impl Fragments {
         sk_e: &[u8],
         sk_a: &[u8],
     ) {
-        let Some((number, total)) = message.payloads.iter().find_map(|p| match p.body {
-            Body::Skf { number, total, .. } => Some((number, total)),
-            _ => None,
-        }) else {
+        if !message.payloads.iter().any(|p| matches!(p.body, Body::Skf { .. })) {
             return decrypt::decrypt_v2(message, raw, cipher, integrity, sk_e, sk_a);
-        };
-        match decrypt::open_v2(message, raw, cipher, integrity, sk_e, sk_a) {
-            Some(Ok(plain)) => {
+        }
+        match self.open(place, message, raw, cipher, integrity, sk_e, sk_a) {
+            Some(Ok(whole)) => {
                 message.encryption = Encryption::Decrypted;
-                if let Some(whole) = self.add(place, message, number, total, plain) {
+                if let Some(whole) = whole {
                     append_inner(message, &whole, false);
                 }
             }
             _ => fail(message),
         }
+    }
+
+    /// Verifies and decrypts the SK or SKF payload of `message`, `None` when it has neither. Inside is the plaintext of the whole
+    /// message, or nothing as long as fragments are missing; [`Message::append`] reads it.
+    #[allow(clippy::too_many_arguments)] // five of them are one set of keys
+    pub fn open(
+        &mut self,
+        place: u64,
+        message: &mut Message,
+        raw: &[u8],
+        cipher: Cipher,
+        integrity: Integrity,
+        sk_e: &[u8],
+        sk_a: &[u8],
+    ) -> Option<Result<Option<Plaintext>, OpenError>> {
+        let plain = match decrypt::open_v2(message, raw, cipher, integrity, sk_e, sk_a)? {
+            Ok(plain) => plain,
+            Err(e) => return Some(Err(e)),
+        };
+        let fragment = message.payloads.iter().find_map(|p| match p.body {
+            Body::Skf { number, total, .. } => Some((number, total)),
+            _ => None,
+        });
+        Some(Ok(match fragment {
+            Some((number, total)) => self.add(place, message, number, total, plain),
+            None => Some(plain),
+        }))
     }
 
     fn add(&mut self, place: u64, message: &mut Message, number: u16, total: u16, plain: Plaintext) -> Option<Plaintext> {

@@ -1,0 +1,201 @@
+//! The SPD: RFC 4301 §4.4.1. Everything in it is PROTECT; what no entry covers is DISCARD.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::inner::Flow;
+use super::params::{PolicyParams, Usage};
+use crate::Selector;
+use crate::time::Time;
+
+/// A policy asks for an SA again after this long.
+pub(super) const ACQUIRE_AGAIN: Duration = Duration::from_secs(1);
+
+/// One policy.
+#[derive(Debug, Default)]
+pub(super) struct Entry {
+    pub params: PolicyParams,
+    /// When it asked for an SA that has not come yet.
+    pub acquiring: Option<Time>,
+    /// What SAs that are gone have carried.
+    pub past: Usage,
+}
+
+impl Entry {
+    /// May it ask for an SA (again)? If so, it does.
+    pub fn acquire(&mut self, now: Time) -> bool {
+        let may = self.params.trap && self.acquiring.is_none_or(|at| now.since(at) >= ACQUIRE_AGAIN);
+        if may {
+            self.acquiring = Some(now);
+        }
+        may
+    }
+}
+
+/// How wide a pair of selectors is: binary logarithms of addresses, then protocol and ports. The peer's side counts first, as in routing.
+type Width = (u32, u32, bool, u32, u32);
+
+/// One pair of selectors of one policy.
+#[derive(Debug)]
+struct Row {
+    width: Width,
+    local: Selector,
+    remote: Selector,
+    policy: u32,
+}
+
+/// All policies, and the order in which they are searched: the narrowest pair of selectors first, then the oldest.
+#[derive(Debug, Default)]
+pub(super) struct Spd {
+    entries: BTreeMap<u32, Entry>,
+    rows: Vec<Row>,
+}
+
+impl Spd {
+    pub fn set(&mut self, id: u32, params: PolicyParams) {
+        let entry = self.entries.entry(id).or_default();
+        let same_selectors = entry.params.local_ts == params.local_ts && entry.params.remote_ts == params.remote_ts;
+        entry.params = params;
+        if same_selectors {
+            return; // and its place in the order
+        }
+        self.rows.retain(|row| row.policy != id);
+        for local in &entry.params.local_ts {
+            for remote in &entry.params.remote_ts {
+                let width = width(local, remote);
+                let at = self.rows.partition_point(|row| row.width <= width);
+                self.rows.insert(at, Row { width, local: *local, remote: *remote, policy: id });
+            }
+        }
+    }
+
+    pub fn remove(&mut self, id: u32) {
+        self.entries.remove(&id);
+        self.rows.retain(|row| row.policy != id);
+    }
+
+    pub fn get(&self, id: u32) -> Option<&Entry> {
+        self.entries.get(&id)
+    }
+
+    pub fn get_mut(&mut self, id: u32) -> Option<&mut Entry> {
+        self.entries.get_mut(&id)
+    }
+
+    /// The policies that cover an outbound flow most narrowly; several only when they are equally narrow.
+    pub fn find(&self, flow: &Flow) -> impl Iterator<Item = u32> {
+        let first = self.rows.iter().position(|row| row.covers(flow)).unwrap_or(self.rows.len());
+        let rows = self.rows.get(first..).unwrap_or_default();
+        let width = rows.first().map(|row| row.width);
+        rows.iter().take_while(move |row| Some(row.width) == width).filter(|row| row.covers(flow)).map(|row| row.policy)
+    }
+
+    /// Policies in the order in which they are searched.
+    pub fn in_order(&self) -> impl Iterator<Item = (u32, &Entry)> {
+        let mut seen = std::collections::BTreeSet::new();
+        let searched = self.rows.iter().map(|row| row.policy);
+        searched.chain(self.entries.keys().copied()).filter(move |id| seen.insert(*id)).filter_map(|id| Some((id, self.entries.get(&id)?)))
+    }
+}
+
+impl Row {
+    fn covers(&self, flow: &Flow) -> bool {
+        covers(&self.local, &self.remote, flow)
+    }
+}
+
+fn covers(local: &Selector, remote: &Selector, flow: &Flow) -> bool {
+    remote.covers(flow.dst, flow.protocol, flow.ports.map(|(_, dst)| dst))
+        && local.covers(flow.src, flow.protocol, flow.ports.map(|(src, _)| src))
+}
+
+/// Do an SA's selectors cover an outbound flow?
+pub(super) fn covers_outbound(local_ts: &[Selector], remote_ts: &[Selector], flow: &Flow) -> bool {
+    local_ts.iter().any(|local| remote_ts.iter().any(|remote| covers(local, remote, flow)))
+}
+
+/// Do an SA's selectors cover an inbound flow?
+pub(super) fn covers_inbound(local_ts: &[Selector], remote_ts: &[Selector], flow: &Flow) -> bool {
+    covers_outbound(remote_ts, local_ts, flow)
+}
+
+/// The two ends of an outbound flow, as narrow as traffic selectors can be (RFC 7296 §2.9).
+pub(super) fn exactly(flow: &Flow) -> (Selector, Selector) {
+    let end = |address, port: Option<u16>| Selector {
+        protocol: flow.protocol,
+        ports: port.map_or((0, u16::MAX), |port| (port, port)),
+        start: address,
+        end: address,
+    };
+    (end(flow.src, flow.ports.map(|(src, _)| src)), end(flow.dst, flow.ports.map(|(_, dst)| dst)))
+}
+
+fn width(local: &Selector, remote: &Selector) -> Width {
+    let addresses = |s: &Selector| match (s.start, s.end) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => 32 - u32::from(b).wrapping_sub(u32::from(a)).leading_zeros(),
+        (IpAddr::V6(a), IpAddr::V6(b)) => 128 - u128::from(b).wrapping_sub(u128::from(a)).leading_zeros(),
+        _ => u32::MAX,
+    };
+    let ports = |s: &Selector| u32::from(s.ports.1).saturating_sub(s.ports.0.into());
+    (addresses(remote), addresses(local), remote.protocol == 0, ports(remote), ports(local))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ipnet::IpNet;
+
+    fn net(text: &str) -> Selector {
+        text.parse::<IpNet>().unwrap().into()
+    }
+
+    fn policy(local: Selector, remote: Selector) -> PolicyParams {
+        PolicyParams { local_ts: vec![local], remote_ts: vec![remote], ..PolicyParams::default() }
+    }
+
+    fn flow(dst: &str, port: u16) -> Flow {
+        Flow { src: "10.1.0.5".parse().unwrap(), dst: dst.parse().unwrap(), protocol: 6, ports: Some((4000, port)) }
+    }
+
+    #[test]
+    fn the_narrowest_first_then_the_oldest() {
+        let mut spd = Spd::default();
+        let local = net("10.1.0.0/16");
+        spd.set(1, policy(local, net("0.0.0.0/0")));
+        spd.set(2, policy(local, net("10.2.0.0/16")));
+        spd.set(3, policy(local, Selector { protocol: 6, ports: (80, 80), ..net("10.2.0.0/16") }));
+        spd.set(5, policy(local, net("10.2.3.0/24")));
+        spd.set(4, policy(local, net("10.2.0.0/16")));
+        let find = |dst, port| spd.find(&flow(dst, port)).collect::<Vec<_>>();
+        assert_eq!(find("10.2.3.1", 80), [5]);
+        assert_eq!(find("10.2.4.1", 80), [3]);
+        assert_eq!(find("10.2.4.1", 81), [2, 4]);
+        assert_eq!(find("192.0.2.1", 80), [1]);
+        assert_eq!(find("fd00::1", 80), []);
+        assert_eq!(spd.in_order().map(|(id, _)| id).collect::<Vec<_>>(), [5, 3, 2, 4, 1]);
+        spd.set(2, PolicyParams { trap: true, ..policy(local, net("10.2.0.0/16")) });
+        assert_eq!(spd.find(&flow("10.2.4.1", 81)).collect::<Vec<_>>(), [2, 4], "its place stays");
+        spd.remove(2);
+        assert_eq!(spd.find(&flow("10.2.4.1", 81)).collect::<Vec<_>>(), [4]);
+    }
+
+    #[test]
+    fn asks_once_a_moment() {
+        let mut entry = Entry { params: PolicyParams { trap: true, ..PolicyParams::default() }, ..Entry::default() };
+        let at = |ms| Time(Duration::from_millis(ms));
+        assert!(entry.acquire(at(5)) && !entry.acquire(at(6)) && !entry.acquire(at(1004)) && entry.acquire(at(1005)));
+        entry.params.trap = false;
+        assert!(!entry.acquire(at(9000)));
+    }
+
+    #[test]
+    fn later_fragments_need_a_selector_without_ports() {
+        let (local, remote) = ([net("10.1.0.0/16")], [Selector { protocol: 6, ports: (80, 80), ..net("10.2.0.0/16") }]);
+        let fragment = Flow { ports: None, ..flow("10.2.0.1", 80) };
+        assert!(covers_outbound(&local, &remote, &flow("10.2.0.1", 80)) && !covers_outbound(&local, &remote, &fragment));
+        assert!(covers_outbound(&local, &[net("10.2.0.0/16")], &fragment));
+        let back = Flow { src: fragment.dst, dst: fragment.src, ..fragment };
+        assert!(covers_inbound(&local, &[net("10.2.0.0/16")], &back) && !covers_inbound(&local, &[net("10.2.0.0/16")], &fragment));
+    }
+}
