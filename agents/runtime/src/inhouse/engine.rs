@@ -215,7 +215,7 @@ impl Engine {
             bell.hush();
         }
         if !seen[1].is_empty() {
-            self.addresses_changed();
+            self.node_changed();
         }
         for (i, seen) in seen.iter().skip(FIRST_SOCKET).enumerate() {
             if seen.contains(PollFlags::ERR) {
@@ -374,7 +374,7 @@ impl Engine {
         }
     }
 
-    fn addresses_changed(&mut self) {
+    fn node_changed(&mut self) {
         self.duty.outlook.kernel.hush();
         let done = self.duty.outlook.refresh();
         self.complain("after a change of addresses", done);

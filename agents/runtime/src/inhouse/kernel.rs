@@ -28,8 +28,8 @@ const DELROUTE: u16 = 25;
 const GETROUTE: u16 = 26;
 const NEWRULE: u16 = 32;
 const DELRULE: u16 = 33;
-/// RTNLGRP_IPV4_IFADDR and RTNLGRP_IPV6_IFADDR as bits.
-const ADDRESS_GROUPS: u32 = 1 << 4 | 1 << 8;
+/// RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE and RTNLGRP_IPV6_ROUTE as bits.
+const GROUPS: u32 = 1 << 4 | 1 << 8 | 1 << 6 | 1 << 10;
 /// The gateway's routing table, and the priority of the rules that lead to it: before the main table, after the local one.
 pub(crate) const TABLE: u32 = 220;
 const LOOPBACK: u32 = 1;
@@ -67,7 +67,7 @@ impl Kernel {
     pub(crate) fn open(name: &str, tun: u32, v6: bool) -> io::Result<Kernel> {
         settings(name, v6)?;
         let netlink = Netlink::open(NETLINK_ROUTE, 0)?;
-        let watch = Netlink::open(NETLINK_ROUTE, ADDRESS_GROUPS)?;
+        let watch = Netlink::open(NETLINK_ROUTE, GROUPS)?;
         let mut kernel = Kernel { netlink, watch, tun, rules: Vec::new(), routes: BTreeMap::new(), addresses: BTreeSet::new() };
         let mut up = LinkMessage::default();
         up.header.index = tun;
@@ -96,7 +96,7 @@ impl Kernel {
             .unwrap_or(0))
     }
 
-    /// Tells when addresses may have changed.
+    /// Tells when addresses or routes may have changed.
     pub(crate) fn watch(&self) -> BorrowedFd<'_> {
         self.watch.as_fd()
     }

@@ -59,15 +59,17 @@ impl Outlook {
         Ok(outlook)
     }
 
-    /// Learns the node's addresses.
-    fn look_around(&mut self) -> io::Result<()> {
+    /// Learns the node's addresses; returns whether they have changed.
+    fn look_around(&mut self) -> io::Result<bool> {
         let own = self.kernel.addresses()?;
         let inside = |ip: &IpAddr| self.peers.iter().any(|p| p.local.iter().any(|l| l.contains(ip)));
-        self.own = own.iter().map(|o| o.net.addr()).collect();
         // Stable: within each half, the kernel's order.
-        self.own.sort_by_key(|ip| !inside(ip));
-        self.attached = own.iter().map(|o| o.net.trunc()).collect();
-        Ok(())
+        let mut addresses: Vec<IpAddr> = own.iter().map(|o| o.net.addr()).collect();
+        addresses.sort_by_key(|ip| !inside(ip));
+        let attached: Vec<IpNet> = own.iter().map(|o| o.net.trunc()).collect();
+        let changed = (&addresses, &attached) != (&self.own, &self.attached);
+        (self.own, self.attached) = (addresses, attached);
+        Ok(changed)
     }
 
     /// From now on exactly the packets to these prefixes come to the TUN.
@@ -83,10 +85,9 @@ impl Outlook {
         self.apply(false)
     }
 
-    /// Addresses have changed: the kernel may have dropped routes, and others may be wanted.
+    /// Something has changed in the node. With an address, the kernel may have dropped routes, and others may be wanted.
     pub(crate) fn refresh(&mut self) -> io::Result<()> {
-        self.look_around()?;
-        self.apply(true)
+        if self.look_around()? { self.apply(true) } else { Ok(()) }
     }
 
     fn apply(&mut self, anew: bool) -> io::Result<()> {

@@ -77,7 +77,6 @@ impl Outside {
             }
         }
         let options: &[(i32, i32)] = if v6 {
-            socket.set_only_v6(true)?;
             &[(libc::IPV6_RECVPKTINFO, 1), (libc::IPV6_RECVTCLASS, 1), (libc::IPV6_RECVERR, 1)]
         } else {
             &[(libc::IP_PKTINFO, 1), (libc::IP_RECVTOS, 1), (libc::IP_RECVERR, 1)]
@@ -86,6 +85,9 @@ impl Outside {
             sys::set_option(socket.as_fd(), level(v6), *name, *value)?;
         }
         if let Carries::Udp(port) = carries {
+            if v6 {
+                socket.set_only_v6(true)?;
+            }
             let any: IpAddr = if v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
             socket.bind(&SocketAddr::new(any, port).into())?;
         }
