@@ -210,31 +210,14 @@ fn ike_integrity(name: &str) -> Option<Integrity> {
 
 /// `octets` of key, with the salt of an AEAD or of CTR behind them.
 fn esp_cipher(name: &str, octets: usize) -> Option<Cipher> {
-    let bits = |octets: usize| u16::try_from(octets.checked_mul(8)?).ok();
-    let salted = || bits(octets.checked_sub(SALT)?);
-    Some(match name {
-        "NULL" => Cipher::Null,
-        "3DES" | "3DES_CBC" => Cipher::TripleDes,
-        "AES_CBC" => Cipher::AesCbc(bits(octets)?),
-        "AES_CTR" => Cipher::AesCtr(salted()?),
-        "AES_GCM_8" => Cipher::AesGcm(salted()?, 8),
-        "AES_GCM_12" => Cipher::AesGcm(salted()?, 12),
-        "AES_GCM_16" => Cipher::AesGcm(salted()?, 16),
-        "CHACHA20_POLY1305" => Cipher::ChaCha20Poly1305,
-        _ => return None,
-    })
+    Cipher::from_name_and_key_len(name, octets)
 }
 
 fn esp_integrity(name: &str) -> Option<Integrity> {
-    Some(match name {
-        "NONE" => Integrity::None,
-        "HMAC_MD5_96" => Integrity::HmacMd5_96,
-        "HMAC_SHA1_96" => Integrity::HmacSha1_96,
-        "HMAC_SHA2_256_128" => Integrity::HmacSha2_256_128,
-        "HMAC_SHA2_384_192" => Integrity::HmacSha2_384_192,
-        "HMAC_SHA2_512_256" => Integrity::HmacSha2_512_256,
-        _ => return None,
-    })
+    match name {
+        "HMAC_SHA2_256_TRUNCBUG" => Some(Integrity::HmacSha2_256_96),
+        _ => Integrity::from_name(name),
+    }
 }
 
 fn spi(octets: &str) -> u64 {

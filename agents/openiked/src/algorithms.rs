@@ -134,44 +134,10 @@ impl Suite {
     pub(crate) fn take(&mut self, transform: &str) {
         let mut words = transform.split_whitespace();
         match (words.next(), words.next(), words.next()) {
-            (Some("ENCR"), Some(name), bits) => self.cipher = cipher(name, bits.and_then(|b| b.parse().ok()).unwrap_or(0)),
-            (Some("INTEGR"), Some(name), _) => self.integrity = integrity(name).unwrap_or(Integrity::None),
+            (Some("ENCR"), Some(name), bits) => self.cipher = Cipher::from_name(name, bits.and_then(|b| b.parse().ok())),
+            (Some("INTEGR"), Some(name), _) => self.integrity = Integrity::from_name(name).unwrap_or(Integrity::None),
             _ => {}
         }
-    }
-}
-
-fn cipher(name: &str, bits: u16) -> Option<Cipher> {
-    Some(match name {
-        "3DES" => Cipher::TripleDes,
-        "AES_CBC" => Cipher::AesCbc(bits),
-        "AES_CTR" => Cipher::AesCtr(bits),
-        "AES_GCM_12" => Cipher::AesGcm(bits, 12),
-        "AES_GCM_16" => Cipher::AesGcm(bits, 16),
-        _ => return None,
-    })
-}
-
-fn integrity(name: &str) -> Option<Integrity> {
-    Some(match name {
-        "HMAC_MD5_96" => Integrity::HmacMd5_96,
-        "HMAC_SHA1_96" => Integrity::HmacSha1_96,
-        "HMAC_SHA2_256_128" => Integrity::HmacSha2_256_128,
-        "HMAC_SHA2_384_192" => Integrity::HmacSha2_384_192,
-        "HMAC_SHA2_512_256" => Integrity::HmacSha2_512_256,
-        _ => return None,
-    })
-}
-
-/// Octets of an integrity algorithm's key (RFC 2403, 2404, 4868).
-pub(crate) fn key_length(integrity: Integrity) -> usize {
-    match integrity {
-        Integrity::None => 0,
-        Integrity::HmacMd5_96 => 16,
-        Integrity::HmacSha1_96 => 20,
-        Integrity::HmacSha2_256_128 => 32,
-        Integrity::HmacSha2_384_192 => 48,
-        Integrity::HmacSha2_512_256 => 64,
     }
 }
 

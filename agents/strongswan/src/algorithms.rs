@@ -8,45 +8,20 @@ pub(crate) fn cipher_of_proposal(word: &str) -> Option<Cipher> {
         return Some(Cipher::ChaCha20Poly1305);
     }
     if matches!(word, "NULL" | "DES_CBC" | "3DES_CBC") {
-        return cipher(word, 0);
+        return Cipher::from_name(word, None);
     }
     let (name, bits) = word.rsplit_once('_')?;
-    cipher(name, bits.parse().ok()?)
+    Cipher::from_name(name, Some(bits.parse().ok()?))
 }
 
 /// A cipher named by a sentence of the child's log (`using AES_CBC for encryption`) and the length of its key in octets.
 pub(crate) fn cipher_of_key(name: &str, octets: usize) -> Option<Cipher> {
-    // Counter modes carry a salt of four octets behind the key (RFC 3686 §5.1, RFC 4106 §8.1).
-    let salted = name.starts_with("AES_GCM_") || name == "AES_CTR";
-    let bits = octets.checked_sub(if salted { 4 } else { 0 })?.checked_mul(8)?;
-    cipher(name, u16::try_from(bits).ok()?)
-}
-
-fn cipher(name: &str, bits: u16) -> Option<Cipher> {
-    Some(match name {
-        "NULL" => Cipher::Null,
-        "DES_CBC" => Cipher::Des,
-        "3DES_CBC" => Cipher::TripleDes,
-        "AES_CBC" => Cipher::AesCbc(bits),
-        "AES_CTR" => Cipher::AesCtr(bits),
-        "AES_GCM_8" => Cipher::AesGcm(bits, 8),
-        "AES_GCM_12" => Cipher::AesGcm(bits, 12),
-        "AES_GCM_16" => Cipher::AesGcm(bits, 16),
-        "CHACHA20_POLY1305" => Cipher::ChaCha20Poly1305,
-        _ => return None,
-    })
+    Cipher::from_name_and_key_len(name, octets)
 }
 
 /// An integrity algorithm, in proposals and in the child's log alike.
 pub(crate) fn integrity(name: &str) -> Option<Integrity> {
-    Some(match name {
-        "HMAC_MD5_96" => Integrity::HmacMd5_96,
-        "HMAC_SHA1_96" => Integrity::HmacSha1_96,
-        "HMAC_SHA2_256_128" => Integrity::HmacSha2_256_128,
-        "HMAC_SHA2_384_192" => Integrity::HmacSha2_384_192,
-        "HMAC_SHA2_512_256" => Integrity::HmacSha2_512_256,
-        _ => return None,
-    })
+    Integrity::from_name(name)
 }
 
 /// The hash behind a PRF; IKEv1 uses the same hash for its IVs (RFC 2409 appendix B).
@@ -90,7 +65,10 @@ mod tests {
         let s = suite("AES_GCM_16_256/PRF_HMAC_SHA2_384/ECP_384").unwrap();
         assert_eq!(s, Suite { cipher: Cipher::AesGcm(256, 16), integrity: Integrity::None, hash: Some(Hash::Sha2_384) });
         assert_eq!(suite("3DES_CBC/HMAC_MD5_96/PRF_HMAC_MD5/MODP_1024").unwrap().cipher, Cipher::TripleDes);
-        assert!(suite("CAMELLIA_CBC_128/HMAC_SHA1_96").is_none());
+        let s = suite("NULL_AES_GMAC_192/AES_XCBC_96").unwrap();
+        assert_eq!((s.cipher, s.integrity), (Cipher::NullAesGmac(192), Integrity::AesXcbc96));
+        assert_eq!(suite("CAMELLIA_CCM_12_256/PRF_AES128_XCBC").unwrap().cipher, Cipher::CamelliaCcm(256, 12));
+        assert!(suite("SERPENT_CBC_128/HMAC_SHA1_96").is_none());
     }
 
     #[test]

@@ -232,22 +232,12 @@ fn tshark_decrypts_with_our_key_files() {
 
 #[test]
 fn tshark_accepts_the_name_of_every_algorithm() {
-    let ciphers = [Cipher::Null, Cipher::Des, Cipher::TripleDes, Cipher::ChaCha20Poly1305].into_iter().chain(
-        [128, 192, 256].into_iter().flat_map(|bits| {
-            [Cipher::AesCbc(bits), Cipher::AesCtr(bits), Cipher::AesGcm(bits, 8), Cipher::AesGcm(bits, 12), Cipher::AesGcm(bits, 16)]
-        }),
-    );
-    let integrities = [
-        Integrity::None,
-        Integrity::HmacMd5_96,
-        Integrity::HmacSha1_96,
-        Integrity::HmacSha2_256_128,
-        Integrity::HmacSha2_384_192,
-        Integrity::HmacSha2_512_256,
-    ];
+    let lengths = || [None].into_iter().chain([64, 128, 192, 256].map(Some));
+    let ciphers = (0..64).flat_map(|id| lengths().filter_map(move |bits| Cipher::from_transform(id, bits)));
+    let integrities: Vec<Integrity> = (0..=u16::MAX).filter_map(Integrity::from_transform).collect();
     let mut all = Keys::default();
     for (n, cipher) in ciphers.enumerate() {
-        for integrity in integrities.into_iter().filter(|i| !cipher.is_aead() || *i == Integrity::None) {
+        for integrity in integrities.iter().copied().filter(|i| !cipher.is_aead() || *i == Integrity::None) {
             let (key, mac) = (vec![1; cipher.key_len()], vec![2; integrity.key_len()]);
             let spi = 0x1000 + n as u32 * 16 + all.esp.len() as u32;
             all.esp.push(EspKeys {

@@ -11,11 +11,12 @@
 
 mod ecp;
 mod group;
+mod mlkem;
 mod modp;
+mod montgomery;
 mod primes;
 #[cfg(test)]
 mod tests;
-mod x25519;
 
 use thiserror::Error;
 
@@ -48,6 +49,9 @@ pub enum KexError {
     /// Curve25519, Curve448: the secret would be zero (RFC 8031 §3).
     #[error("the peer's public value leads to an all-zero secret")]
     ZeroSecret,
+    /// ML-KEM: not an encapsulation key (FIPS 203 §7.2).
+    #[error("the peer's public value is not an encapsulation key")]
+    NotAKey,
 }
 
 /// The side that sends its public value first.
@@ -60,8 +64,8 @@ pub struct Initiator {
 impl Initiator {
     /// A fresh key pair.
     pub fn new(group: Group, rng: &mut Rng) -> Initiator {
-        let (secret, public) = generate(group, rng);
-        Initiator { group, secret, public }
+        let secret = secret(group, rng);
+        Initiator { group, public: public(group, &secret), secret }
     }
 
     /// What goes into the KE payload.
@@ -90,29 +94,47 @@ impl std::fmt::Debug for Initiator {
 /// The other side: own public value (or ciphertext) for the KE payload, and the shared secret.
 pub fn respond(group: Group, peer: &[u8], rng: &mut Rng) -> Result<(Vec<u8>, Vec<u8>), KexError> {
     check_len(group, peer, group.initiator_len())?;
-    let (secret, public) = generate(group, rng);
+    if let Family::MlKem(kem) = group.family() {
+        return kem.encapsulate(peer, rng);
+    }
+    let secret = secret(group, rng);
     let shared = agree(group, &secret, peer)?;
-    Ok((public, shared))
+    Ok((public(group, &secret), shared))
 }
 
 fn check_len(group: Group, value: &[u8], want: usize) -> Result<(), KexError> {
     if value.len() == want { Ok(()) } else { Err(KexError::Length { group, got: value.len(), want }) }
 }
 
-/// Own secret and public value.
-fn generate(group: Group, rng: &mut Rng) -> (Vec<u8>, Vec<u8>) {
+/// A fresh secret: an exponent, a scalar, a seed.
+fn secret(group: Group, rng: &mut Rng) -> Vec<u8> {
     match group.family() {
-        Family::Modp(modp) => modp.generate(rng),
-        Family::Ecp(curve) => curve.generate(rng),
-        Family::X25519 => x25519::generate(rng),
+        Family::Modp(modp) => modp.secret(rng),
+        Family::Ecp(curve) => curve.secret(rng),
+        Family::X25519 => rng.bytes(32),
+        Family::X448 => rng.bytes(56),
+        Family::MlKem(_) => rng.bytes(64),
     }
 }
 
-/// The shared secret of Diffie-Hellman; the peer's value has the right length.
+/// The public value that belongs to a secret.
+fn public(group: Group, secret: &[u8]) -> Vec<u8> {
+    match group.family() {
+        Family::Modp(modp) => modp.public(secret),
+        Family::Ecp(curve) => curve.public(secret),
+        Family::X25519 => montgomery::public_25519(secret),
+        Family::X448 => montgomery::public_448(secret),
+        Family::MlKem(kem) => kem.public(secret),
+    }
+}
+
+/// The shared secret from the own secret and the other side's value, which has the right length.
 fn agree(group: Group, secret: &[u8], peer: &[u8]) -> Result<Vec<u8>, KexError> {
     match group.family() {
         Family::Modp(modp) => modp.agree(secret, peer),
         Family::Ecp(curve) => curve.agree(secret, peer),
-        Family::X25519 => x25519::agree(secret, peer),
+        Family::X25519 => montgomery::agree_25519(secret, peer),
+        Family::X448 => montgomery::agree_448(secret, peer),
+        Family::MlKem(kem) => kem.decapsulate(secret, peer),
     }
 }

@@ -15,7 +15,7 @@ use std::net::IpAddr;
 
 use peer::{EspKeys, Ikev2Keys, Integrity, Keys};
 
-use crate::algorithms::{Suite, key_length};
+use crate::algorithms::Suite;
 
 /// Addresses of an IKE SA.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -118,7 +118,7 @@ impl Dumps {
             let half = material.len() / 2;
             // The SA from the exchange's initiator is loaded first, and its keys come first.
             let esp = loaded.iter().zip(material.chunks_exact(half.max(1))).filter_map(|((spi, inbound), keys)| {
-                let (key, integrity_key) = keys.split_at_checked(half.checked_sub(key_length(self.suite.integrity))?)?;
+                let (key, integrity_key) = keys.split_at_checked(half.checked_sub(self.suite.integrity.key_len())?)?;
                 let (src, dst) = if *inbound { (ends.peer, ends.local) } else { (ends.local, ends.peer) };
                 let (key, integrity_key) = (key.to_vec(), integrity_key.to_vec());
                 Some(EspKeys { src, dst, spi: *spi, encryption, key, integrity: self.suite.integrity, integrity_key })

@@ -4,9 +4,12 @@ use ::cbc::cipher::block_padding::NoPadding;
 use ::cbc::cipher::{
     BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, BlockSizeUser, KeyInit, KeyIvInit, StreamCipher,
 };
+use aes::{Aes128, Aes192, Aes256};
 use aes_gcm::AesGcm;
 use aes_gcm::aead::AeadInOut;
-use aes_gcm::aead::consts::{U8, U12, U16};
+use aes_gcm::aead::consts::{U8, U11, U12, U16};
+use camellia::{Camellia128, Camellia192, Camellia256};
+use ccm::Ccm;
 
 use super::{Cipher, OpenError};
 
@@ -43,21 +46,41 @@ fn apply(cipher: Cipher, key: &[u8], iv: &[u8], aad: &[u8], data: &mut [u8], dir
     }
     let (secret, salt) = key.split_at(key.len() - cipher.salt_len());
     let nonce = [salt, iv].concat();
+    let unknown_size = Err(OpenError::Key(key.len()));
     match cipher {
         Cipher::Null => Ok(Vec::new()),
         Cipher::Des => cbc::<des::Des>(secret, iv, data, direction),
         Cipher::TripleDes => cbc::<des::TdesEde3>(secret, iv, data, direction),
-        Cipher::AesCbc(128) => cbc::<aes::Aes128>(secret, iv, data, direction),
-        Cipher::AesCbc(192) => cbc::<aes::Aes192>(secret, iv, data, direction),
-        Cipher::AesCbc(256) => cbc::<aes::Aes256>(secret, iv, data, direction),
-        Cipher::AesCtr(128) => ctr::<aes::Aes128>(secret, &nonce, data),
-        Cipher::AesCtr(192) => ctr::<aes::Aes192>(secret, &nonce, data),
-        Cipher::AesCtr(256) => ctr::<aes::Aes256>(secret, &nonce, data),
-        Cipher::AesGcm(128, n) => gcm::<aes::Aes128>(n, secret, &nonce, aad, data, direction),
-        Cipher::AesGcm(192, n) => gcm::<aes::Aes192>(n, secret, &nonce, aad, data, direction),
-        Cipher::AesGcm(256, n) => gcm::<aes::Aes256>(n, secret, &nonce, aad, data, direction),
+        Cipher::BlowfishCbc(_) => cbc::<blowfish::Blowfish>(secret, iv, data, direction),
+        Cipher::CastCbc(_) => cbc::<cast5::Cast5>(secret, iv, data, direction),
+        Cipher::AesCbc(128) => cbc::<Aes128>(secret, iv, data, direction),
+        Cipher::AesCbc(192) => cbc::<Aes192>(secret, iv, data, direction),
+        Cipher::AesCbc(256) => cbc::<Aes256>(secret, iv, data, direction),
+        Cipher::CamelliaCbc(128) => cbc::<Camellia128>(secret, iv, data, direction),
+        Cipher::CamelliaCbc(192) => cbc::<Camellia192>(secret, iv, data, direction),
+        Cipher::CamelliaCbc(256) => cbc::<Camellia256>(secret, iv, data, direction),
+        Cipher::AesCtr(128) => ctr::<Aes128>(secret, &nonce, data),
+        Cipher::AesCtr(192) => ctr::<Aes192>(secret, &nonce, data),
+        Cipher::AesCtr(256) => ctr::<Aes256>(secret, &nonce, data),
+        Cipher::CamelliaCtr(128) => ctr::<Camellia128>(secret, &nonce, data),
+        Cipher::CamelliaCtr(192) => ctr::<Camellia192>(secret, &nonce, data),
+        Cipher::CamelliaCtr(256) => ctr::<Camellia256>(secret, &nonce, data),
+        Cipher::AesGcm(128, n) => gcm::<Aes128>(n, secret, &nonce, aad, data, direction),
+        Cipher::AesGcm(192, n) => gcm::<Aes192>(n, secret, &nonce, aad, data, direction),
+        Cipher::AesGcm(256, n) => gcm::<Aes256>(n, secret, &nonce, aad, data, direction),
+        Cipher::AesCcm(128, n) => ccm::<Aes128>(n, secret, &nonce, aad, data, direction),
+        Cipher::AesCcm(192, n) => ccm::<Aes192>(n, secret, &nonce, aad, data, direction),
+        Cipher::AesCcm(256, n) => ccm::<Aes256>(n, secret, &nonce, aad, data, direction),
+        Cipher::CamelliaCcm(128, n) => ccm::<Camellia128>(n, secret, &nonce, aad, data, direction),
+        Cipher::CamelliaCcm(192, n) => ccm::<Camellia192>(n, secret, &nonce, aad, data, direction),
+        Cipher::CamelliaCcm(256, n) => ccm::<Camellia256>(n, secret, &nonce, aad, data, direction),
+        // RFC 4543 §3.3: IV and data are authenticated only, behind the rest of the AAD.
+        Cipher::NullAesGmac(128) => gcm::<Aes128>(16, secret, &nonce, &[aad, iv, data].concat(), &mut [], direction),
+        Cipher::NullAesGmac(192) => gcm::<Aes192>(16, secret, &nonce, &[aad, iv, data].concat(), &mut [], direction),
+        Cipher::NullAesGmac(256) => gcm::<Aes256>(16, secret, &nonce, &[aad, iv, data].concat(), &mut [], direction),
         Cipher::ChaCha20Poly1305 => aead::<chacha20poly1305::ChaCha20Poly1305>(secret, &nonce, aad, data, direction),
-        Cipher::AesCbc(_) | Cipher::AesCtr(_) | Cipher::AesGcm(..) => Err(OpenError::Key(key.len())),
+        Cipher::AesCbc(_) | Cipher::AesCtr(_) | Cipher::AesGcm(..) | Cipher::AesCcm(..) | Cipher::NullAesGmac(_) => unknown_size,
+        Cipher::CamelliaCbc(_) | Cipher::CamelliaCtr(_) | Cipher::CamelliaCcm(..) => unknown_size,
     }
 }
 
@@ -101,6 +124,18 @@ where
         8 => aead::<AesGcm<C, U12, U8>>(key, nonce, aad, data, direction),
         12 => aead::<AesGcm<C, U12, U12>>(key, nonce, aad, data, direction),
         16 => aead::<AesGcm<C, U12, U16>>(key, nonce, aad, data, direction),
+        other => Err(OpenError::Length(other.into())),
+    }
+}
+
+fn ccm<C>(icv_len: u8, key: &[u8], nonce: &[u8], aad: &[u8], data: &mut [u8], direction: Direction<'_>) -> Result<Vec<u8>, OpenError>
+where
+    C: BlockCipherEncrypt + KeyInit + BlockSizeUser<BlockSize = U16>,
+{
+    match icv_len {
+        8 => aead::<Ccm<C, U8, U11>>(key, nonce, aad, data, direction),
+        12 => aead::<Ccm<C, U12, U11>>(key, nonce, aad, data, direction),
+        16 => aead::<Ccm<C, U16, U11>>(key, nonce, aad, data, direction),
         other => Err(OpenError::Length(other.into())),
     }
 }

@@ -1,10 +1,13 @@
-//! Algorithms, and encryption, decryption and integrity with them. Primitives come from RustCrypto, never from us.
+//! Algorithms, and encryption, decryption and integrity with them. Primitives come from RustCrypto, never from us
+//! (AES-XCBC is a mode over one of them).
 
 mod apply;
 mod cipher;
 mod integrity;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+mod transforms;
+mod xcbc;
 
 use serde::{Deserialize, Serialize};
 use sha2::Digest;
@@ -12,6 +15,7 @@ use sha2::Digest;
 pub use apply::{decrypt, encrypt};
 pub use cipher::Cipher;
 pub use integrity::Integrity;
+pub use xcbc::aes_xcbc;
 
 /// Hash algorithm of an ISAKMP SA.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

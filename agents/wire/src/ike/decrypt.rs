@@ -1,5 +1,7 @@
 //! Opening the encrypted payload of IKEv2: RFC 7296 §3.14, RFC 5282 (AEAD), RFC 7383 (fragments).
 
+use std::ops::Range;
+
 use super::parse::{HEADER_LEN, chain};
 use super::{Body, Encryption, Message};
 use crate::crypto::{self, Cipher, Integrity, OpenError};
@@ -38,18 +40,28 @@ pub fn open_v2(
     sk_e: &[u8],
     sk_a: &[u8],
 ) -> Option<Result<Plaintext, OpenError>> {
+    let body = encrypted_body(message)?;
+    let first = message.payloads.iter().find(|p| is_encrypted(&p.body))?.next;
+    let parts = raw.get(..body.start).zip(raw.get(body));
+    Some(match parts {
+        None => Err(OpenError::Length(raw.len())),
+        Some((aad, body)) => open_body(aad, body, cipher, integrity, sk_e, sk_a).map(|data| Plaintext { first, data }),
+    })
+}
+
+/// Where IV, ciphertext and ICV are in the message's octets; these may be fewer.
+pub(crate) fn encrypted_body(message: &Message) -> Option<Range<usize>> {
     // The encrypted payload is the last one outside, so all before it tell where it begins.
-    let index = message.payloads.iter().position(|p| matches!(p.body, Body::Sk { .. } | Body::Skf { .. }))?;
+    let index = message.payloads.iter().position(|p| is_encrypted(&p.body))?;
     let before: usize = message.payloads[..index].iter().map(|p| usize::from(p.length)).sum();
     let payload = &message.payloads[index];
     let start = HEADER_LEN + before;
     let header = if matches!(payload.body, Body::Skf { .. }) { 8 } else { 4 };
-    let body = start + header..start + usize::from(payload.length);
-    let parts = raw.get(..body.start).zip(raw.get(body));
-    Some(match parts {
-        None => Err(OpenError::Length(raw.len())),
-        Some((aad, body)) => open_body(aad, body, cipher, integrity, sk_e, sk_a).map(|data| Plaintext { first: payload.next, data }),
-    })
+    Some(start + header..start + usize::from(payload.length))
+}
+
+fn is_encrypted(body: &Body) -> bool {
+    matches!(body, Body::Sk { .. } | Body::Skf { .. })
 }
 
 fn open_body(aad: &[u8], body: &[u8], cipher: Cipher, integrity: Integrity, sk_e: &[u8], sk_a: &[u8]) -> Result<Vec<u8>, OpenError> {

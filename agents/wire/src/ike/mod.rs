@@ -1,5 +1,6 @@
 //! IKE messages: RFC 2408/2409 (version 1) and RFC 7296 (version 2).
 
+pub mod bend;
 pub mod decrypt;
 pub mod emit;
 pub mod fragments;

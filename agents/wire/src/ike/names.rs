@@ -264,5 +264,8 @@ mod tests {
         assert_eq!(exchange(2, 34), Some("IKE_SA_INIT"));
         assert_eq!(payload(1, 20), Some("NAT-D"));
         assert_eq!(transform_id(4, 31), Some("CURVE_25519"));
+        assert_eq!(["ENCR_DES", "DES", "DES_CBC"].map(encryption_number), [Some(2); 3]);
+        assert_eq!((encryption_number("CAMELLIA_CBC"), encryption_number("SERPENT_CBC")), (Some(23), None));
+        assert_eq!(["AUTH_AES_XCBC_96", "AES_XCBC_96"].map(integrity_number), [Some(5); 2]);
     }
 }

@@ -5,10 +5,12 @@ use cbc::cipher::block_padding::NoPadding;
 use cbc::cipher::{BlockModeEncrypt, KeyInit, KeyIvInit};
 use hmac::{Hmac, Mac};
 use proptest::prelude::*;
+use proptest::sample::select;
 
 use super::fragments::Fragments;
 use super::v1::{Chains, Secrets};
 use super::*;
+use crate::crypto::tests::every_suite;
 use crate::crypto::{Cipher, Hash, Integrity};
 
 const KEY: [u8; 16] = [0x11; 16];
@@ -256,14 +258,18 @@ proptest! {
     }
 
     #[test]
-    fn any_key_and_text_are_survived(raw in proptest::collection::vec(any::<u8>(), 0..120), key in proptest::collection::vec(any::<u8>(), 0..40)) {
-        for cipher in [Cipher::Null, Cipher::Des, Cipher::TripleDes, Cipher::AesCbc(256), Cipher::AesCbc(7), Cipher::AesCtr(128),
-                       Cipher::AesGcm(128, 16), Cipher::AesGcm(128, 9), Cipher::ChaCha20Poly1305] {
-            let fitting: Vec<u8> = key.iter().copied().chain(std::iter::repeat(1)).take(cipher.key_len()).collect();
-            for key in [&key, &fitting] {
-                let _ = crate::esp::decrypt(&raw, cipher, key, Integrity::HmacSha1_96, key);
-                let _ = crate::esp::decrypt(&raw, cipher, key, Integrity::None, &[]);
-            }
+    fn any_key_and_text_are_survived(raw in proptest::collection::vec(any::<u8>(), 0..120), key in proptest::collection::vec(any::<u8>(), 0..40),
+                                     cipher in select(ciphers())) {
+        let fitting: Vec<u8> = key.iter().copied().chain(std::iter::repeat(1)).take(cipher.key_len()).collect();
+        for key in [&key, &fitting] {
+            let _ = crate::esp::decrypt(&raw, cipher, key, Integrity::HmacSha1_96, key);
+            let _ = crate::esp::decrypt(&raw, cipher, key, Integrity::None, &[]);
         }
     }
+}
+
+/// All, and some that cannot be.
+fn ciphers() -> Vec<Cipher> {
+    let impossible = [Cipher::AesCbc(7), Cipher::AesGcm(128, 9), Cipher::AesCcm(128, 0), Cipher::CastCbc(8)];
+    every_suite().into_iter().map(|(cipher, _)| cipher).chain(impossible).collect()
 }

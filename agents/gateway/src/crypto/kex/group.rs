@@ -1,6 +1,7 @@
 //! The methods by number and name.
 
 use super::ecp::Curve;
+use super::mlkem::MlKem;
 use super::modp::{self, Modp};
 
 /// A key exchange method.
@@ -21,7 +22,15 @@ pub enum Group {
     Modp1024s160,
     Modp2048s224,
     Modp2048s256,
+    Ecp192,
+    Ecp224,
+    Brainpool256,
+    Brainpool384,
     Curve25519,
+    Curve448,
+    MlKem512,
+    MlKem768,
+    MlKem1024,
 }
 
 /// How a method is computed.
@@ -29,11 +38,13 @@ pub(super) enum Family {
     Modp(&'static Modp),
     Ecp(Curve),
     X25519,
+    X448,
+    MlKem(MlKem),
 }
 
 impl Group {
-    /// All of them, by transform number.
-    pub const ALL: [Group; 15] = [
+    /// All of them, by transform number. Brainpool's 224 and 512 bits (27 and 30) are missing: no crate has them.
+    pub const ALL: [Group; 23] = [
         Group::Modp768,
         Group::Modp1024,
         Group::Modp1536,
@@ -48,7 +59,15 @@ impl Group {
         Group::Modp1024s160,
         Group::Modp2048s224,
         Group::Modp2048s256,
+        Group::Ecp192,
+        Group::Ecp224,
+        Group::Brainpool256,
+        Group::Brainpool384,
         Group::Curve25519,
+        Group::Curve448,
+        Group::MlKem512,
+        Group::MlKem768,
+        Group::MlKem1024,
     ];
 
     /// Transform number of type 4.
@@ -61,44 +80,52 @@ impl Group {
         Group::ALL.into_iter().find(|group| group.transform_id() == id)
     }
 
-    /// Name as Wireshark and this project's dissector print it.
+    /// Its name, as the dissector prints it.
     pub fn name(self) -> &'static str {
-        self.row().1
+        wire::ike::names::group(self.transform_id()).unwrap_or("?")
     }
 
     /// Octets of the initiator's public value.
     pub fn initiator_len(self) -> usize {
-        self.row().2
+        self.row().1
     }
 
     /// Octets of the responder's public value, or ciphertext.
     pub fn responder_len(self) -> usize {
-        self.row().3
+        self.row().2
     }
 
     /// Octets of the shared secret.
     pub fn secret_len(self) -> usize {
-        self.row().4
+        self.row().3
     }
 
-    /// Number, name, octets of initiator's and responder's value and of the secret.
-    fn row(self) -> (u16, &'static str, usize, usize, usize) {
+    /// Number, octets of initiator's and responder's value and of the secret.
+    fn row(self) -> (u16, usize, usize, usize) {
         match self {
-            Group::Modp768 => (1, "MODP_768", 96, 96, 96),
-            Group::Modp1024 => (2, "MODP_1024", 128, 128, 128),
-            Group::Modp1536 => (5, "MODP_1536", 192, 192, 192),
-            Group::Modp2048 => (14, "MODP_2048", 256, 256, 256),
-            Group::Modp3072 => (15, "MODP_3072", 384, 384, 384),
-            Group::Modp4096 => (16, "MODP_4096", 512, 512, 512),
-            Group::Modp6144 => (17, "MODP_6144", 768, 768, 768),
-            Group::Modp8192 => (18, "MODP_8192", 1024, 1024, 1024),
-            Group::Ecp256 => (19, "ECP_256", 64, 64, 32),
-            Group::Ecp384 => (20, "ECP_384", 96, 96, 48),
-            Group::Ecp521 => (21, "ECP_521", 132, 132, 66),
-            Group::Modp1024s160 => (22, "MODP_1024_160", 128, 128, 128),
-            Group::Modp2048s224 => (23, "MODP_2048_224", 256, 256, 256),
-            Group::Modp2048s256 => (24, "MODP_2048_256", 256, 256, 256),
-            Group::Curve25519 => (31, "CURVE25519", 32, 32, 32),
+            Group::Modp768 => (1, 96, 96, 96),
+            Group::Modp1024 => (2, 128, 128, 128),
+            Group::Modp1536 => (5, 192, 192, 192),
+            Group::Modp2048 => (14, 256, 256, 256),
+            Group::Modp3072 => (15, 384, 384, 384),
+            Group::Modp4096 => (16, 512, 512, 512),
+            Group::Modp6144 => (17, 768, 768, 768),
+            Group::Modp8192 => (18, 1024, 1024, 1024),
+            Group::Ecp256 => (19, 64, 64, 32),
+            Group::Ecp384 => (20, 96, 96, 48),
+            Group::Ecp521 => (21, 132, 132, 66),
+            Group::Modp1024s160 => (22, 128, 128, 128),
+            Group::Modp2048s224 => (23, 256, 256, 256),
+            Group::Modp2048s256 => (24, 256, 256, 256),
+            Group::Ecp192 => (25, 48, 48, 24),
+            Group::Ecp224 => (26, 56, 56, 28),
+            Group::Brainpool256 => (28, 64, 64, 32),
+            Group::Brainpool384 => (29, 96, 96, 48),
+            Group::Curve25519 => (31, 32, 32, 32),
+            Group::Curve448 => (32, 56, 56, 56),
+            Group::MlKem512 => (35, 800, 768, 32),
+            Group::MlKem768 => (36, 1184, 1088, 32),
+            Group::MlKem1024 => (37, 1568, 1568, 32),
         }
     }
 
@@ -118,7 +145,15 @@ impl Group {
             Group::Ecp256 => Family::Ecp(Curve::P256),
             Group::Ecp384 => Family::Ecp(Curve::P384),
             Group::Ecp521 => Family::Ecp(Curve::P521),
+            Group::Ecp192 => Family::Ecp(Curve::P192),
+            Group::Ecp224 => Family::Ecp(Curve::P224),
+            Group::Brainpool256 => Family::Ecp(Curve::Brainpool256),
+            Group::Brainpool384 => Family::Ecp(Curve::Brainpool384),
             Group::Curve25519 => Family::X25519,
+            Group::Curve448 => Family::X448,
+            Group::MlKem512 => Family::MlKem(MlKem::MlKem512),
+            Group::MlKem768 => Family::MlKem(MlKem::MlKem768),
+            Group::MlKem1024 => Family::MlKem(MlKem::MlKem1024),
         }
     }
 }

@@ -54,13 +54,17 @@ impl Modp {
         Modp { bits, generator: BoxedMontyForm::new(number(generator), &monty), monty, order: order.map(number), exponent_bits }
     }
 
-    /// A secret exponent with its highest bit set, and the public value.
-    pub fn generate(&self, rng: &mut Rng) -> (Vec<u8>, Vec<u8>) {
+    /// A secret exponent with its highest bit set.
+    pub fn secret(&self, rng: &mut Rng) -> Vec<u8> {
         let mut exponent = rng.bytes(self.exponent_bits.div_ceil(8) as usize);
         let top = 1 << ((self.exponent_bits - 1) % 8);
         exponent[0] = exponent[0] & (top - 1) | top;
-        let public = self.power(&self.generator, &exponent);
-        (exponent, octets(&public))
+        exponent
+    }
+
+    /// The public value, as long as the prime.
+    pub fn public(&self, exponent: &[u8]) -> Vec<u8> {
+        octets(&self.power(&self.generator, exponent))
     }
 
     /// The shared secret, as long as the prime (RFC 7296 §2.14).

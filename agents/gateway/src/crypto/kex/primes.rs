@@ -1,4 +1,4 @@
-//! The MODP groups' numbers, hexadecimal. The tests compute the Oakley primes from π, as RFC 2412 appendix E and RFC 3526 define them.
+//! The MODP groups' numbers, hexadecimal.
 
 /// Prime of the 768-bit group, RFC 7296 appendix B.1.
 pub const P768: &str = "\

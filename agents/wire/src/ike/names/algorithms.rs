@@ -41,9 +41,28 @@ pub fn encryption(number: u16) -> Option<&'static str> {
         21 => "ENCR_NULL_AUTH_AES_GMAC",
         23 => "ENCR_CAMELLIA_CBC",
         24 => "ENCR_CAMELLIA_CTR",
+        25 => "ENCR_CAMELLIA_CCM_8",
+        26 => "ENCR_CAMELLIA_CCM_12",
+        27 => "ENCR_CAMELLIA_CCM_16",
         28 => "ENCR_CHACHA20_POLY1305",
         _ => return None,
     })
+}
+
+/// Number of an encryption algorithm by its name: the RFCs' one, without `ENCR_`, or with `_CBC` where they leave that out.
+pub fn encryption_number(name: &str) -> Option<u16> {
+    let wanted = name.strip_prefix("ENCR_").unwrap_or(name);
+    if wanted == "NULL_AES_GMAC" {
+        return Some(21); // strongSwan's and OpenIKED's spelling
+    }
+    let matches = |known: &str| known == wanted || Some(known) == wanted.strip_suffix("_CBC");
+    (0..64).find(|n| encryption(*n).and_then(|known| known.strip_prefix("ENCR_")).is_some_and(matches))
+}
+
+/// Number of an integrity algorithm by its name: the RFCs' one, or without `AUTH_`.
+pub fn integrity_number(name: &str) -> Option<u16> {
+    let matches = |known: &str| known == name || known.strip_prefix("AUTH_") == Some(name);
+    (0..64).find(|n| integrity(*n).is_some_and(matches))
 }
 
 /// Pseudo-random functions (transform type 2).
@@ -70,6 +89,8 @@ pub fn integrity(number: u16) -> Option<&'static str> {
         3 => "AUTH_DES_MAC",
         4 => "AUTH_KPDK_MD5",
         5 => "AUTH_AES_XCBC_96",
+        6 => "AUTH_HMAC_MD5_128",
+        7 => "AUTH_HMAC_SHA1_160",
         8 => "AUTH_AES_CMAC_96",
         9 => "AUTH_AES_128_GMAC",
         10 => "AUTH_AES_192_GMAC",
