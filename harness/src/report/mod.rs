@@ -33,7 +33,7 @@ pub trait Reporter {
 pub struct RunInfo<'a> {
     /// The scenarios.
     pub scenarios: &'a [Scenario],
-    /// Pairing in words: `strongswan:strongswan`.
+    /// Pairing in words: `strongswan:strongswan`; `auto` when each scenario has its own.
     pub pairing: &'a str,
     /// Evidence folder of the run.
     pub dir: &'a Path,
