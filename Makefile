@@ -24,11 +24,16 @@ test-only:
 bench: install-deps
 	./tests/run-bench.sh
 
-## check: formatting, lints, documentation
+## check: formatting, lints, documentation; licences and sources of dependencies where cargo-deny is installed
 check:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
+	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check licenses bans sources; \
+	else echo "dependencies not checked: cargo install --locked cargo-deny"; fi
+	@# Without a provider (VirtualBox, or libvirt with vagrant-libvirt) the box itself cannot be checked.
+	@if command -v vagrant >/dev/null; then vagrant validate 2>/dev/null || vagrant validate --ignore-provider; \
+	else echo "Vagrantfile not checked: apt-get install vagrant"; fi
 
 ## install-deps: Debian or Ubuntu packages; elsewhere says what is missing
 install-deps:

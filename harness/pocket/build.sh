@@ -1,7 +1,12 @@
 #!/bin/sh
 # Builds the pocket kernel (User-Mode Linux) from the distribution's kernel source and our configuration, and puts it into
-# the cache, where `faultlab` finds it. Nothing is done when it is already there.
+# the cache, where `faultlab` finds it. Nothing is done when it is already there. A source that our patches do not fit, or
+# that cannot be built, gives way to the next one that the distribution offers.
+#
+# FAULTLAB_KERNEL_SOURCE=6.12 takes that series and no other.
 set -eu
+# Series that this was tried with; the first choice first.
+known="6.1 6.12"
 here=$(cd "$(dirname "$0")" && pwd)
 say() { printf '%s\n' "pocket kernel: $*"; }
 fail() { say "$*" >&2; exit 3; }
@@ -9,7 +14,7 @@ fail() { say "$*" >&2; exit 3; }
 [ "$(uname -m)" = x86_64 ] || fail "User-Mode Linux runs on x86-64 only; this machine is $(uname -m). The host world works without it."
 
 # The same files that the program was built with: it looks for their hash.
-id=$(cat "$here/kernel.config" "$here"/patches/*.patch | sha1sum | cut -c1-16)
+id=$(cd "$here" && find kernel.config patches -type f | LC_ALL=C sort | xargs cat | sha1sum | cut -c1-16)
 if [ "$(id -u)" = 0 ]; then base=/var/cache; else base=${XDG_CACHE_HOME:-$HOME/.cache}; fi
 target=${FAULTLAB_KERNELS:-$base/faultlab/kernel}/$id
 if [ -x "$target/linux" ]; then
@@ -17,39 +22,99 @@ if [ -x "$target/linux" ]; then
     exit 0
 fi
 
-# Debian and Ubuntu name the source after its version; the newest is taken.
-archive() { find /usr/src -maxdepth 2 -name 'linux-source-*.tar.*' 2>/dev/null | sort -V | tail -1; }
-missing=
-for tool in gcc make flex bison bc patch tar xz; do command -v "$tool" >/dev/null || missing="$missing $tool"; done
-source=$(archive)
-if [ -n "$missing" ] || [ -z "$source" ]; then
-    packages="gcc make flex bison bc patch tar xz-utils libc6-dev"
-    if [ -z "$source" ]; then
-        name=$(apt-cache search --names-only '^linux-source-[0-9.]+$' 2>/dev/null | cut -d' ' -f1 | sort -V | tail -1)
-        packages="$packages ${name:-linux-source}"
-    fi
-    [ "$(id -u)" = 0 ] || fail "missing:${missing:- the kernel source}; as root: apt-get install $packages"
-    say "installing $packages"
-    # shellcheck disable=SC2086 # a list
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages >/dev/null || fail "apt-get could not install: $packages"
-    source=$(archive)
-    [ -n "$source" ] || fail "no linux-source-*.tar.* below /usr/src after installing $packages"
-fi
-
 work=$(mktemp -d "${TMPDIR:-/tmp}/faultlab-kernel.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM HUP
-say "unpacking $source"
-tar -C "$work" -xf "$source"
-cd "$work"/linux-source-*
-for p in "$here"/patches/*.patch; do patch -p1 -s <"$p" || fail "$(basename "$p") does not fit $source"; done
-say "configuring"
-make ARCH=um KCONFIG_ALLCONFIG="$here/kernel.config" allnoconfig >"$work/log" 2>&1 || { tail "$work/log" >&2; fail "configuration failed"; }
-lost=$(grep -E '^CONFIG_[A-Z0-9_]+=y$' "$here/kernel.config" | grep -vxFf .config || true)
-[ -z "$lost" ] || fail "this source does not know: $lost"
-say "building, a few minutes"
-make ARCH=um -j"$(nproc)" >"$work/log" 2>&1 || { tail -30 "$work/log" >&2; fail "the build failed"; }
-strip -s linux
+
+install() {
+    say "installing $*"
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >"$work/log" 2>&1 && return
+    say "apt-get could not install: $*" >&2
+    tail -n 3 "$work/log" >&2
+    return 1
+}
+
+# Debian and Ubuntu name packages and archives after the version: linux-source-6.1, linux-source-6.8.0.
+archives() { find -L /usr/src -maxdepth 2 -type f -name 'linux-source-*.tar.*' 2>/dev/null; }
+packages() { apt-cache search --names-only '^linux-source-[0-9.]+$' 2>/dev/null | cut -d' ' -f1; }
+series() { sed 's|.*/||; s|^linux-source-||; s|\.tar\..*||' | cut -d. -f1,2 | sort -Vru; }
+# of SERIES: that line of the input which belongs to the series
+of() { grep -E "(^|/)linux-source-$(printf %s "$1" | sed 's/\./\\./g')(\.[0-9]+)*(\.tar\..*)?\$" | sort | tail -1; }
+
+missing=
+for tool in gcc make flex bison bc patch tar xz bzip2; do command -v "$tool" >/dev/null || missing="$missing $tool"; done
+if [ -n "$missing" ]; then
+    tools="gcc make flex bison bc patch tar xz-utils bzip2 libc6-dev"
+    [ "$(id -u)" = 0 ] || fail "missing:$missing; as root: apt-get install $tools"
+    [ -n "$(packages)" ] || apt-get update -qq >/dev/null 2>&1 || true
+    # shellcheck disable=SC2086 # a list
+    install $tools || exit 3
+fi
+here_now=$(archives | series)
+offered=$(packages | series)
+if [ "$(id -u)" = 0 ] && [ -z "$offered" ]; then
+    apt-get update -qq >/dev/null 2>&1 || true
+    offered=$(packages | series)
+fi
+[ "$(id -u)" = 0 ] || offered=
+# What is known before what is not, what is here before what must be fetched.
+choices() {
+    for list in "$here_now" "$offered"; do
+        for s in $known; do printf '%s\n' "$list" | grep -xF "$s" || true; done
+    done
+    printf '%s\n' "$here_now" "$offered"
+}
+choices=${FAULTLAB_KERNEL_SOURCE:-$(choices | awk 'NF && !seen[$0]++')}
+
+# patched: all patches fit the source in the current folder, and are in it now. Of a folder of patches, one must fit.
+patched() {
+    for p in "$here"/patches/*; do
+        fits=
+        if [ -d "$p" ]; then set -- "$p"/*; else set -- "$p"; fi
+        for variant in "$@"; do
+            if patch -p1 -s -f -F0 --dry-run <"$variant" >/dev/null 2>&1; then fits=$variant && break; fi
+        done
+        [ -n "$fits" ] || { say "$(basename "$p") does not fit this source"; return 1; }
+        patch -p1 -s -f -F0 <"$fits" || return 1
+    done
+}
+
+# built SERIES: makes `linux` from that series in the folder $work/source
+built() {
+    archive=$(archives | of "$1")
+    if [ -z "$archive" ]; then
+        package=$(packages | of "$1")
+        [ -n "$package" ] && [ "$(id -u)" = 0 ] || { say "no linux-source-$1.tar.* below /usr/src"; return 1; }
+        install "$package" || return 1
+        archive=$(archives | of "$1")
+        [ -n "$archive" ] || { say "no archive of $1 below /usr/src after installing it"; return 1; }
+    fi
+    rm -rf "$work/source" && mkdir "$work/source" || return 1
+    say "unpacking $archive"
+    # Most of the archive is nothing that is built here.
+    tar -C "$work/source" --strip-components=1 --exclude='*/Documentation/*' --exclude='*/drivers/gpu/*.[ch]' --exclude='*/dts/*' \
+        --exclude='*/tools/testing/*' --exclude='*/sound/*.[ch]' -xf "$archive" || { say "cannot unpack it"; return 1; }
+    cd "$work/source" || return 1
+    patched || return 1
+    say "configuring"
+    make ARCH=um KCONFIG_ALLCONFIG="$here/kernel.config" allnoconfig >"$work/log" 2>&1 || { tail "$work/log"; say "configuration failed"; return 1; }
+    lost=$(grep -E '^CONFIG_[A-Z0-9_]+=y$' "$here/kernel.config" | grep -vxFf .config || true)
+    [ -z "$lost" ] || { say "this source does not know" $lost; return 1; }
+    say "building, a few minutes"
+    make ARCH=um -j"$(nproc)" linux >"$work/log" 2>&1 || { tail -n 30 "$work/log"; say "the build failed"; return 1; }
+    strip -s linux
+}
+
+series=
+for s in $choices; do
+    if built "$s" >&2; then series=$s && break; fi
+    say "so not with linux-source-$s" >&2
+done
+if [ -z "$series" ]; then
+    [ "$(id -u)" = 0 ] || fail "no kernel source below /usr/src that can be built; as root: make kernel, or apt-get install linux-source-${known%% *}"
+    fail "no kernel source that can be built: neither below /usr/src nor among the packages; known to work: $known"
+fi
+
 mkdir -p "$(dirname "$target")"
 rm -rf "$target.new.$$"
 mkdir "$target.new.$$"

@@ -23,6 +23,8 @@ pub enum Kind {
     Float,
     /// `"1.5s"`, `"300ms"`, `"2m"` (humantime).
     Duration,
+    /// The same, in whole seconds: what gateways and the kernel count in seconds.
+    Seconds,
     /// How many: `"0"`, `"3"`, `">= 1"`, `"<= 4"`, `"2..5"` (both included).
     Count,
     /// Wireshark display filter (our documented subset).

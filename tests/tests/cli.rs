@@ -3,13 +3,17 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-fn faultlab(args: &[&str]) -> Output {
+fn program() -> PathBuf {
     let mut path = std::env::current_exe().expect("own path");
     path.pop();
     if path.ends_with("deps") {
         path.pop();
     }
-    Command::new(path.join("faultlab")).args(args).current_dir(root()).output().expect("faultlab runs")
+    path.join("faultlab")
+}
+
+fn faultlab(args: &[&str]) -> Output {
+    Command::new(program()).args(args).current_dir(root()).output().expect("faultlab runs")
 }
 
 fn root() -> PathBuf {
@@ -129,27 +133,101 @@ fn a_shell_needs_a_kept_run() {
     assert!(text.contains("--keep"), "{text}");
 }
 
-/// Without privilege and without unprivileged user namespaces, `run` says so once and, with `--strict`, ends with 3.
+#[test]
+fn a_folder_is_no_scenario() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let folder = dir.path().display().to_string();
+    for command in ["check", "run", "show"] {
+        assert!(says(&[command, &folder], 2).contains("is a folder"), "{command}");
+    }
+    assert!(says(&["packets", &folder], 2).contains("is a directory"));
+}
+
+#[test]
+fn octets_that_are_no_text_are_named_with_their_file() {
+    let (dir, path) = file("x.toml", "");
+    std::fs::write(&path, [0xff, 0xfe, 0, 1]).expect("file is written");
+    assert!(says(&["check", &path], 2).contains("x.toml"));
+    // Also when nobody asked for this file, but for the folder.
+    assert!(says(&["--scenarios", &dir.path().display().to_string(), "list"], 2).contains("x.toml"));
+}
+
+#[test]
+fn captures_that_are_none_or_end_too_early() {
+    let (_dir, path) = file("a.pcap", "");
+    assert!(says(&["packets", &path], 2).contains("empty"));
+    std::fs::write(&path, "[scenario]\n").expect("file is written");
+    assert!(says(&["packets", &path], 2).contains("neither pcap nor pcapng"));
+    // A pcap's header and half a packet header.
+    let mut octets = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0];
+    octets.extend([0; 7]);
+    std::fs::write(&path, octets).expect("file is written");
+    assert!(says(&["packets", &path], 2).contains("damaged after frame 0"));
+}
+
+#[test]
+fn numbers_and_words_out_of_range() {
+    for args in [
+        ["run", "ok-v2-psk", "--jobs", "0"],
+        ["run", "ok-v2-psk", "--jobs", "100000"],
+        ["run", "ok-v2-psk", "--jobs=-1", "-v"],
+        ["run", "ok-v2-psk", "--world", "mars"],
+        ["run", "ok-v2-psk", "--only", "both"],
+        ["run", "ok-v2-psk", "--format", "xml"],
+        ["run", "ok-v2-psk", "--pair", "strongswan"],
+        ["run", "ok-v2-psk", "--pair", ":"],
+        ["matrix", "ok-v2-psk", "--jobs", "0"],
+        ["matrix", "ok-v2-psk", "--shard", "3/2"],
+        ["packets", "x.pcap", "-c", "many"],
+    ] {
+        says(&args, 2);
+    }
+}
+
+#[test]
+fn evidence_that_cannot_be_written_is_wrong_input_before_anything_runs() {
+    let (_dir, path) = file("taken", "");
+    let text = says(&["run", "ok-v2-psk", "--evidence", &path], 2);
+    assert!(text.contains(&path) && text.contains("--evidence"), "{text}");
+}
+
+#[test]
+fn a_full_disk_is_not_success() {
+    for args in [&["list"][..], &["explain", "notify"], &["completions", "bash"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
+        let out = Command::new(program()).args(args).current_dir(root()).stdout(full).output().expect("faultlab runs");
+        assert_eq!(out.status.code(), Some(3), "{args:?}");
+        assert!(String::from_utf8_lossy(&out.stderr).contains("stdout"), "{args:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let out = Command::new(program()).arg("list").current_dir(root()).stdout(writer).output().expect("faultlab runs");
+    assert_eq!(out.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&out.stderr), "");
+}
+
+/// Without privilege and without unprivileged user namespaces, `run` says so once and ends with 3.
 #[test]
 fn missing_privilege_is_said_clearly() {
     if !nix::unistd::geteuid().is_root() {
         eprintln!("missing_privilege_is_said_clearly: skipped(needs root to give privilege away)");
         return;
     }
-    let mut path = std::env::current_exe().expect("own path");
-    path.pop();
-    path.pop();
     let evidence = tempfile::tempdir().expect("temporary folder");
     // As nobody, with user namespaces forbidden in a throw-away parent namespace.
     let script = "echo 0 > /proc/sys/user/max_user_namespaces && exec setpriv --reuid 65534 --regid 65534 --clear-groups \"$@\"";
     let copy = evidence.path().join("faultlab");
-    std::fs::copy(path.join("faultlab"), &copy).expect("binary is copied");
+    std::fs::copy(program(), &copy).expect("binary is copied");
     let readable = std::os::unix::fs::PermissionsExt::from_mode(0o777);
     std::fs::set_permissions(evidence.path(), readable).expect("permissions are set");
     let out = Command::new("unshare")
         .args(["--user", "--map-users=all", "--map-groups=all", "--setuid", "0", "--setgid", "0", "sh", "-c", script, "sh"])
         .arg(&copy)
-        .args(["run", "psk-mismatch-v2", "--strict", "--evidence"])
+        .args(["run", "psk-mismatch-v2", "--world", "host", "--evidence"])
         .arg(evidence.path().join("runs"))
         .output();
     let Ok(out) = out else {

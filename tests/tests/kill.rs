@@ -1,6 +1,7 @@
 //! Whatever ends `faultlab run`, nothing is left behind: no process, mount, interface, named namespace or temporary file.
 
 use std::collections::BTreeSet;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -66,7 +67,7 @@ fn trial(ending: Ending, world: World) -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let (evidence, temp) = (folder.path().join("evidence"), folder.path().join("tmp"));
     std::fs::create_dir(&temp)?;
-    let before = machine()?;
+    let before = machine(folder.path())?;
     let mut run = Command::new(binary());
     match ending {
         Ending::Wait(1) => run.arg("run").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("wrong/missing-symptom.toml")),
@@ -89,6 +90,10 @@ fn trial(ending: Ending, world: World) -> Result<(), Failed> {
             })
         })?;
     }
+    // A check that finds nobody could not fail.
+    if !matches!(ending, Ending::Wait(_)) && difference(&before, &machine(folder.path())?).is_empty() {
+        return Err("the trial does not see its own processes".into());
+    }
     match ending {
         Ending::Wait(_) => {}
         Ending::Signal(signal) => kill(pid(child.id()), signal)?,
@@ -107,7 +112,7 @@ fn trial(ending: Ending, world: World) -> Result<(), Failed> {
     }
     let mut last = String::new();
     until("the machine is as before", || {
-        last = difference(&before, &machine()?);
+        last = difference(&before, &machine(folder.path())?);
         Ok(last.is_empty())
     })
     .map_err(|e| format!("{}: {last}", e.message().unwrap_or_default()))?;
@@ -140,14 +145,20 @@ fn until(what: &str, mut condition: impl FnMut() -> Result<bool, Failed>) -> Res
     Ok(())
 }
 
-/// What must be the same before and after, by kind.
-fn machine() -> Result<Vec<(&'static str, BTreeSet<String>)>, Failed> {
+/// What must be the same before and after, by kind. The processes of a trial have its folder in their environment, whatever they
+/// are called and whoever their parent is; those of other runs on this machine do not concern us.
+fn machine(folder: &Path) -> Result<Vec<(&'static str, BTreeSet<String>)>, Failed> {
     let lines =
         |path: &str| -> Result<BTreeSet<String>, Failed> { Ok(std::fs::read_to_string(path)?.lines().map(str::to_owned).collect()) };
     let names = |path: &str| -> BTreeSet<String> {
         std::fs::read_dir(path).map(|d| d.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect()).unwrap_or_default()
     };
-    let processes = all_processes()?.into_iter().filter(|p| ["charon", "faultlab"].contains(&p.name.as_str()));
+    let folder = folder.as_os_str().as_bytes();
+    let ours = |pid: u32| {
+        // It may have ended meanwhile.
+        std::fs::read(format!("/proc/{pid}/environ")).is_ok_and(|e| e.windows(folder.len()).any(|part| part == folder))
+    };
+    let processes = all_processes()?.into_iter().filter(|p| ours(p.pid));
     Ok(vec![
         ("process", processes.map(|p| format!("{} {}", p.pid, p.name)).collect()),
         ("mount", lines("/proc/self/mounts")?),

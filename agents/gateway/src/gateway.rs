@@ -1,11 +1,16 @@
-//! The front door: everything that arrives is sorted here; everything that leaves is queued here.
+//! The front door's face: what comes in, what is wanted, what became of it. `front.rs` sorts what arrives.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
-use peer::{GatewayConfig, GatewayEvent, Keys};
+use peer::{Connection, GatewayConfig, GatewayEvent, IkeMode, Keys};
 
+use crate::crypto::Rng;
 use crate::esp::DataPath;
+use crate::ike::context::{Context, Order, Profile};
+use crate::ike::proposal::Suite;
+use crate::ike::sa::IkeSa;
 use crate::time::Time;
 
 /// What the gateway wants done.
@@ -28,12 +33,11 @@ pub enum Effect {
     Addresses(Vec<IpAddr>),
     /// Something that the lab wants to know.
     Event(GatewayEvent),
-    /// An attempt that [`Command::Initiate`] asked for has ended without a child SA, after all its tries. (What became of one that
-    /// succeeded is told by [`GatewayEventKind::ChildUp`](peer::GatewayEventKind::ChildUp).)
+    /// Bringing a connection up has failed.
     Failed {
         /// Connection.
         connection: String,
-        /// Why, in words: the peer's notify, `no answer after 4 copies of IKE_SA_INIT` …
+        /// Why, in words.
         reason: String,
     },
     /// New keys.
@@ -82,6 +86,8 @@ pub enum Command {
         /// Octets, outer IP header included.
         mtu: u16,
     },
+    /// The own outer link lets packets of this many octets pass.
+    LinkMtu(u16),
 }
 
 /// Outer header of an ESP packet that must be sent.
@@ -110,61 +116,152 @@ pub enum Verdict {
     Nothing,
 }
 
+/// Policies below this are the connections' own traps, at their index.
+pub(crate) const FIRST_CHILD_POLICY: u32 = 100_000;
+
+/// A datagram that is looked at later, for misbehaviour with what arrives.
+#[derive(Debug, Clone)]
+pub(crate) struct Arrival {
+    pub(crate) from: SocketAddr,
+    pub(crate) to: SocketAddr,
+    pub(crate) data: Vec<u8>,
+}
+
 /// One gateway.
 pub struct Gateway {
-    path: DataPath,
+    pub(crate) config: GatewayConfig,
+    pub(crate) profiles: Vec<Profile>,
+    pub(crate) path: DataPath,
+    /// By own SPI.
+    pub(crate) sas: BTreeMap<u64, IkeSa>,
+    /// Half-open IKE SAs by who asked for them: own SPI.
+    pub(crate) half_open: BTreeMap<(SocketAddr, u64), u64>,
+    /// Half-open IKE SAs of an address.
+    pub(crate) half_open_of: BTreeMap<IpAddr, u32>,
+    pub(crate) cookie_secret: Vec<u8>,
+    pub(crate) rng: Rng,
+    pub(crate) wall: i64,
+    pub(crate) effects: VecDeque<Effect>,
+    pub(crate) later: Vec<(Time, Effect)>,
+    pub(crate) arrivals: Vec<(Time, Arrival)>,
+    pub(crate) orders: Vec<Order>,
+    /// Set-ups that begin later: when, connection, attempt.
+    pub(crate) planned: Vec<(Time, usize, u32)>,
+    pub(crate) next_policy: u32,
+    pub(crate) leases: Vec<(usize, IpAddr, String)>,
+    pub(crate) routes: Vec<IpNet>,
+    pub(crate) addresses: Vec<IpAddr>,
 }
 
 impl Gateway {
     /// A gateway that knows nothing yet. The same `seed` and inputs give the same octets. `wall` is the date at [`Time::ZERO`], seconds
     /// since 1970; only certificates need it. `inside` are the node's own addresses, the first of each family being the
-    /// source of ICMP errors.
-    pub fn new(config: GatewayConfig, seed: [u8; 32], wall: i64, inside: Vec<IpAddr>) -> Gateway {
-        let _ = (config, seed, wall, inside);
-        Gateway { path: DataPath::default() }
-    }
-
-    /// A datagram that arrived on one of its UDP ports: IKE, ESP in UDP, or a NAT keepalive. `tos` is the outer TOS octet.
-    pub fn handle_udp(&mut self, now: Time, from: SocketAddr, to: SocketAddr, tos: u8, data: &mut [u8], out: &mut Vec<u8>) -> Verdict {
-        let _ = (now, from, to, tos, data, out, &mut self.path);
-        Verdict::Nothing
-    }
-
-    /// A packet of IP protocol 50, without its IP header.
-    pub fn handle_esp(&mut self, now: Time, from: IpAddr, to: IpAddr, tos: u8, packet: &mut [u8], out: &mut Vec<u8>) -> Verdict {
-        let _ = (now, from, to, tos, packet, out);
-        Verdict::Nothing
-    }
-
-    /// An IP packet from the inside.
-    pub fn handle_inner(&mut self, now: Time, packet: &[u8], out: &mut Vec<u8>) -> Verdict {
-        let _ = (now, packet, out);
-        Verdict::Nothing
-    }
-
-    /// What the operator wants. `Err`: it knows no such connection.
-    pub fn command(&mut self, now: Time, command: Command) -> Result<(), String> {
-        let _ = (now, command);
-        Ok(())
-    }
-
-    /// Time has come to what [`Gateway::poll_timeout`] said.
-    pub fn handle_timeout(&mut self, now: Time) {
-        let _ = now;
-    }
-
-    /// When [`Gateway::handle_timeout`] wants to be called, and what for.
-    pub fn poll_timeout(&self) -> Option<(Time, &'static str)> {
-        None
+    /// source of ICMP errors. `Err`: a setting that it does not do, and why.
+    pub fn new(config: GatewayConfig, seed: [u8; 32], wall: i64, inside: &[IpAddr]) -> Result<Gateway, String> {
+        let profiles = config.connections.iter().map(profile).collect::<Result<Vec<_>, _>>()?;
+        let mut rng = Rng::new(seed);
+        let wall = wall.saturating_add(config.clock_offset);
+        let mut gateway = Gateway {
+            profiles,
+            path: DataPath::new(inside),
+            sas: BTreeMap::new(),
+            half_open: BTreeMap::new(),
+            half_open_of: BTreeMap::new(),
+            cookie_secret: rng.bytes(32),
+            rng,
+            wall,
+            effects: VecDeque::new(),
+            later: Vec::new(),
+            arrivals: Vec::new(),
+            orders: Vec::new(),
+            planned: Vec::new(),
+            next_policy: FIRST_CHILD_POLICY,
+            leases: Vec::new(),
+            routes: Vec::new(),
+            addresses: Vec::new(),
+            config,
+        };
+        gateway.start();
+        Ok(gateway)
     }
 
     /// What must be done next; to be called until there is nothing.
     pub fn poll_effect(&mut self) -> Option<Effect> {
-        None
+        self.effects.pop_front()
     }
 
-    /// SAD, SPD, IKE SAs and counters, for people.
-    pub fn describe(&self) -> String {
-        String::new()
+    /// When [`Gateway::handle_timeout`] wants to be called, and what for.
+    pub fn poll_timeout(&self) -> Option<(Time, &'static str)> {
+        let of_sas = self.sas.values().filter_map(IkeSa::poll_timeout);
+        let planned = self.planned.iter().map(|(at, ..)| (*at, "a set-up that begins later"));
+        let later = self.later.iter().map(|(at, _)| (*at, "a delayed message"));
+        let arrivals = self.arrivals.iter().map(|(at, _)| (*at, "a delayed arrival"));
+        of_sas.chain(planned).chain(later).chain(arrivals).min()
     }
+
+    /// Does `work` with an IKE SA, and then what it has ordered. `None`: it is gone.
+    pub(crate) fn with_sa<T>(&mut self, now: Time, own_spi: u64, work: impl FnOnce(&mut IkeSa, &mut Context<'_>) -> T) -> Option<T> {
+        let mut sa = self.sas.remove(&own_spi)?;
+        let connection = sa.connection;
+        let was_half_open = sa.is_half_open();
+        let result = self.with_context(now, Some(connection), |ctx| work(&mut sa, ctx));
+        if was_half_open && !sa.is_half_open() {
+            self.settle_half_open(sa.remote, sa.spi_i, own_spi);
+        }
+        if !sa.is_gone() {
+            self.sas.insert(own_spi, sa);
+        }
+        self.carry_out_orders(now);
+        Some(result)
+    }
+
+    /// Lends the gateway's parts. IKE SAs that come into being meanwhile are kept.
+    pub(crate) fn with_context<T>(&mut self, now: Time, connection: Option<usize>, work: impl FnOnce(&mut Context<'_>) -> T) -> T {
+        let first_contact = connection.is_some_and(|c| !self.sas.values().any(|sa| sa.connection == c && sa.is_established()));
+        let mut born = Vec::new();
+        let wall = self.wall.saturating_add(i64::try_from(now.0.as_secs()).unwrap_or(i64::MAX));
+        let result = work(&mut Context {
+            now,
+            config: &self.config,
+            profiles: &self.profiles,
+            rng: &mut self.rng,
+            path: &mut self.path,
+            effects: &mut self.effects,
+            later: &mut self.later,
+            wall,
+            born: &mut born,
+            orders: &mut self.orders,
+            next_policy: &mut self.next_policy,
+            leases: &mut self.leases,
+            first_contact,
+        });
+        self.take_in(now, born);
+        result
+    }
+
+    /// New IKE SAs, which may have tasks of their own.
+    fn take_in(&mut self, now: Time, born: Vec<IkeSa>) {
+        let spis: Vec<u64> = born.iter().map(IkeSa::own_spi).collect();
+        self.sas.extend(born.into_iter().map(|sa| (sa.own_spi(), sa)));
+        for spi in spis {
+            self.with_sa(now, spi, |sa, ctx| sa.pump(ctx));
+        }
+    }
+}
+
+/// Reads a connection's proposals; refuses what the gateway does not do.
+fn profile(c: &Connection) -> Result<Profile, String> {
+    if c.ike != IkeMode::V2 {
+        return Err(format!("connection {}: this gateway speaks IKEv2 only", c.name));
+    }
+    if !c.ah_proposals.is_empty() {
+        return Err(format!("connection {}: this gateway has no AH", c.name));
+    }
+    if c.mode == peer::EspMode::Transport {
+        return Err(format!("connection {}: this gateway has no transport mode", c.name));
+    }
+    let all = |texts: &[String], parse: fn(&str) -> Result<Suite, String>| {
+        texts.iter().map(|t| parse(t)).collect::<Result<Vec<_>, _>>().map_err(|e| format!("connection {}: {e}", c.name))
+    };
+    Ok(Profile { ike: all(&c.ike_proposals, Suite::parse_ike)?, esp: all(&c.esp_proposals, Suite::parse)? })
 }

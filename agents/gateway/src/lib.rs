@@ -13,6 +13,7 @@
 
 pub mod crypto;
 pub mod esp;
+mod front;
 mod gateway;
 mod ike;
 mod selector;

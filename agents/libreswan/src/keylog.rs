@@ -139,10 +139,11 @@ impl KeyLog {
         self.keys.merge(Keys { ikev2: vec![key], ..Keys::default() });
     }
 
-    /// `level=0 outbound tunnel A-ALL->10.9.0.1[d1adf4c9]==>10.9.0.2-ALL->B … HMAC_SHA1_96:20 AES_CBC:16`
+    /// `level=0 outbound tunnel A-ALL->10.9.0.1[d1adf4c9]==>10.9.0.2-ALL->B … HMAC_SHA1_96:20 AES_CBC:16`; with UDP encapsulation
+    /// `…[d1adf4c9]=espinudp==>…`
     fn child(&mut self, sa: &str) -> Option<EspKeys> {
         let (from, to) = sa.split_once("==>")?;
-        let (src, spi) = from.strip_suffix(']')?.rsplit_once("->")?.1.split_once('[')?;
+        let (src, spi) = from.rsplit_once(']')?.0.rsplit_once("->")?.1.split_once('[')?;
         let (dst, rest) = to.split_once('-')?;
         let mut algorithms = rest.split(' ').rev().filter_map(|word| word.split_once(':')).map(|(name, _)| name);
         let (cipher, integrity) = (algorithms.next()?, algorithms.next()?);

@@ -55,7 +55,7 @@ mod sys;
 mod tcp;
 mod udp;
 
-pub use inhouse::{Birth, InHouse, Machine, Maker};
+pub use inhouse::{Birth, InHouse, Machine, Made, Maker};
 pub use ping::{Ping, ping};
 pub use services::{DnsServer, HttpServer};
 pub use tcp::{Http, Tcp, http, tcp};

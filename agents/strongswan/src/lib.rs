@@ -27,8 +27,8 @@ use std::sync::OnceLock;
 use async_trait::async_trait;
 use peer::{Driver, DriverError, Gateway, Launch, Missing, Probe};
 
-pub use probe::DataPath;
 use probe::Found;
+pub use probe::{DataPath, tun};
 
 /// Driver of strongSwan's `charon`.
 #[derive(Debug, Default)]

@@ -1,5 +1,8 @@
 //! Is charon here, which one, and how can it carry ESP?
 
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -73,15 +76,26 @@ pub(crate) fn find() -> Result<Found, Missing> {
         DataPath::Kernel { ah: kernel_does("ah", &[]) }
     } else if !plugins.iter().any(|p| p == "kernel-libipsec") {
         return Err(missing("this kernel has no ESP, and strongSwan's plugin kernel-libipsec is not installed"));
-    } else if !Path::new("/dev/net/tun").exists() {
-        return Err(Missing {
-            what: "this kernel has no ESP, and kernel-libipsec needs /dev/net/tun, which is not there".into(),
-            hint: "load the tun module (modprobe tun) or give the container /dev/net/tun".into(),
-        });
     } else {
+        tun().map_err(|e| Missing {
+            what: format!("this kernel has no ESP, and kernel-libipsec needs /dev/net/tun: {e}"),
+            hint: "load the tun module (modprobe tun), or give the container or the user access to /dev/net/tun".into(),
+        })?;
         DataPath::Libipsec
     };
     Ok(Found { program, version, plugins, data_path })
+}
+
+/// Can this process open the device that kernel-libipsec makes its interface with?
+pub fn tun() -> io::Result<()> {
+    // Linux: Documentation/admin-guide/devices.txt.
+    const MAJOR_MINOR: u64 = (10 << 8) | 200;
+    let device = File::options().read(true).write(true).open("/dev/net/tun")?.metadata()?;
+    if device.file_type().is_char_device() && device.rdev() == MAJOR_MINOR {
+        Ok(())
+    } else {
+        Err(io::Error::other("something else has this name"))
+    }
 }
 
 fn missing(what: &str) -> Missing {

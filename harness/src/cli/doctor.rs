@@ -1,13 +1,13 @@
 //! `faultlab doctor`: what this machine can run, and what to do about the rest.
 
-use super::exit::Exit;
+use super::exit::{CliError, Exit};
 use super::print;
 use crate::run::drivers;
 use crate::run::worlds::{self, Inventory, Worlds};
 use crate::world::probe::{Feature, features};
 
 /// Prints the findings; the exit code tells whether scenarios can run at all.
-pub async fn doctor() -> Exit {
+pub async fn doctor() -> Result<Exit, CliError> {
     let mut out = String::new();
     let found = features();
     out.push_str("kernel and privilege\n");
@@ -32,8 +32,8 @@ pub async fn doctor() -> Exit {
     }
     let able = found.iter().all(|f| f.present || !f.required) && gateways > 0;
     out.push_str(if able { "\nready: faultlab run\n" } else { "\nnot ready: see the lines marked ✗\n" });
-    print(&out);
-    if able { Exit::Expected } else { Exit::Machine }
+    print(&out)?;
+    Ok(if able { Exit::Expected } else { Exit::Machine })
 }
 
 /// Tells what each implementation can do; returns how many are there.

@@ -40,7 +40,7 @@ const VERDICTS: &[(&str, &str)] = &[
     (
         "skipped",
         "This machine or this pairing cannot run the scenario; the reason says what is missing and what to type. With `--strict` a skip makes the \
-         exit code 3.",
+         exit code 3, and so it is when everything was skipped.",
     ),
 ];
 

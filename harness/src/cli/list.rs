@@ -43,7 +43,7 @@ pub fn list(args: &ListArgs, library: &Library) -> Result<Exit, CliError> {
             })
             .collect();
         let text = serde_json::to_string_pretty(&rows).map_err(|e| CliError::bug(e.to_string()))?;
-        print(&text);
+        print(&text)?;
         return Ok(Exit::Expected);
     }
     let mut scenarios = scenarios;
@@ -58,14 +58,14 @@ pub fn list(args: &ListArgs, library: &Library) -> Result<Exit, CliError> {
         let mark = if s.kind == ScenarioKind::Control { "control" } else { "" };
         out.push_str(&format!("  {:<34} {:<8} {}\n", s.id, mark, s.title));
     }
-    print(&out);
+    print(&out)?;
     Ok(Exit::Expected)
 }
 
 /// Shows one scenario.
 pub fn show(args: &ShowArgs, library: &Library) -> Result<Exit, CliError> {
     for s in scenarios::select(library, std::slice::from_ref(&args.what))? {
-        print(&super::show::show(&s));
+        print(&super::show::show(&s))?;
     }
     Ok(Exit::Expected)
 }

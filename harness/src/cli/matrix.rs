@@ -8,7 +8,7 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 
 use super::exit::{CliError, Exit};
-use super::run::{Format, interruption, run_name};
+use super::run::{Format, interruption, jobs, run_name};
 use super::{print, scenarios};
 use crate::matrix::plan::Shard;
 use crate::matrix::results::{Results, Status};
@@ -49,8 +49,8 @@ pub struct MatrixArgs {
     repeat: u32,
     /// Cells at once in the host world; default: two per core, so that they stay punctual beside the pocket
     /// cells, of which there is one per core.
-    #[arg(long, short)]
-    jobs: Option<usize>,
+    #[arg(long, short, value_parser = jobs())]
+    jobs: Option<u16>,
     #[command(flatten)]
     report: ReportArgs,
 }
@@ -130,7 +130,7 @@ fn start(args: &MatrixArgs, library: &Library) -> Result<Exit, CliError> {
     }
     let previous = previous(&args.report)?;
     let deviations = known_deviations(library, &scenarios)?;
-    let jobs = args.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(2, usize::from) * 2).max(1);
+    let jobs = args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(2, usize::from) * 2, usize::from);
     let places = Arc::new(Places::new(false, jobs));
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| CliError::machine(format!("cannot start: {e}")))?;
@@ -232,8 +232,8 @@ fn finish(results: Results, dir: &Path, previous: Option<Results>, args: &Report
     replace(&dir.join(artefacts::PAGE), html::page(&results).as_bytes()).map_err(fault)?;
     match args.format {
         Format::Human => summary(&results, dir),
-        Format::Json => print(&serde_json::to_string_pretty(&results).map_err(|e| CliError::bug(e.to_string()))?),
-        Format::Junit => print(&xml),
+        Format::Json => print(&serde_json::to_string_pretty(&results).map_err(|e| CliError::bug(e.to_string()))?)?,
+        Format::Junit => print(&xml)?,
     }
     Ok(results.exit(args.strict))
 }

@@ -84,7 +84,7 @@ fn dispatch(cli: Cli) -> Result<Exit, CliError> {
         Command::Doctor => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.map_err(|e| CliError::machine(format!("cannot start: {e}")))?;
-            Ok(runtime.block_on(doctor::doctor()))
+            runtime.block_on(doctor::doctor())
         }
         Command::List(args) => list::list(&args, &library()?),
         Command::Show(args) => list::show(&args, &library()?),
@@ -93,7 +93,7 @@ fn dispatch(cli: Cli) -> Result<Exit, CliError> {
         Command::Matrix(args) => matrix::matrix(&args, library),
         Command::Explain { code } => {
             let text = explain::explain(&code).map_err(CliError::wrong)?;
-            print(&text);
+            print(&text)?;
             Ok(Exit::Expected)
         }
         Command::Packets(args) => packets::run(&args, std::io::stdout().lock()).map(|()| Exit::Expected),
@@ -101,15 +101,18 @@ fn dispatch(cli: Cli) -> Result<Exit, CliError> {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "faultlab", &mut script);
-            print(&String::from_utf8_lossy(&script));
+            print(&String::from_utf8_lossy(&script))?;
             Ok(Exit::Expected)
         }
     }
 }
 
-/// Prints to stdout; a closed pipe is not an error.
-pub fn print(text: &str) {
-    use std::io::Write;
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") });
+/// Prints to stdout. A reader that went away (closed pipe) has seen enough; a full disk is an error.
+pub fn print(text: &str) -> Result<(), CliError> {
+    told(crate::report::to_stdout(text))
+}
+
+/// The end of writing to stdout, as an error for people.
+fn told(written: std::io::Result<()>) -> Result<(), CliError> {
+    written.map_err(|e| CliError::machine(format!("cannot write to stdout: {e}")))
 }

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::{CliError, Exit};
-use super::scenarios;
+use super::{scenarios, told};
 use crate::report::human::Human;
 use crate::report::json::Json;
 use crate::report::junit::Junit;
@@ -37,8 +37,8 @@ pub struct RunArgs {
     #[arg(long)]
     pub real_time: bool,
     /// Cells at once in the host world; default: four per core. In the pocket world it is one per core.
-    #[arg(long, short)]
-    pub jobs: Option<usize>,
+    #[arg(long, short, value_parser = jobs())]
+    pub jobs: Option<u16>,
     /// Only one of the twins; without the other there is no verdict.
     #[arg(long)]
     pub only: Option<OnlySide>,
@@ -51,12 +51,17 @@ pub struct RunArgs {
     /// Explain every scenario, not only failures.
     #[arg(long, short)]
     pub verbose: bool,
-    /// Treat skipped scenarios as an error (exit code 3).
+    /// Treat skipped scenarios as an error (exit code 3), as it is when nothing could run.
     #[arg(long)]
     pub strict: bool,
     /// Folder for evidence.
     #[arg(long, value_name = "DIR", default_value = artefacts::DEFAULT_ROOT)]
     pub evidence: PathBuf,
+}
+
+/// How many cells at once make sense.
+pub(super) fn jobs() -> clap::builder::RangedI64ValueParser<u16> {
+    clap::value_parser!(u16).range(1..=1000)
 }
 
 /// Form of the result.
@@ -87,7 +92,7 @@ pub fn run(args: &RunArgs, library: &Library) -> Result<Exit, CliError> {
         pairing: args.pair.clone(),
         world: if args.keep && args.world == WorldChoice::Auto { WorldChoice::Host } else { args.world },
         real_time: args.real_time,
-        jobs: args.jobs.unwrap_or(cores * 4).max(1),
+        jobs: args.jobs.map_or(cores * 4, usize::from),
         keep: args.keep,
         only: args.only.map(|s| if s == OnlySide::Broken { Side::Broken } else { Side::Fixed }),
         root: args.evidence.clone(),
@@ -99,6 +104,10 @@ pub fn run(args: &RunArgs, library: &Library) -> Result<Exit, CliError> {
     if options.keep && options.world == WorldChoice::Pocket {
         return Err(CliError::wrong("--keep works in the host world only: a pocket's nodes cannot be entered from outside"));
     }
+    let folder = options.root.join(&options.run);
+    std::fs::create_dir_all(&folder).map_err(|e| {
+        CliError::wrong(format!("cannot make the evidence folder {}: {e}; choose another with --evidence", folder.display()))
+    })?;
     let mut reporter: Box<dyn Reporter> = match args.format {
         Format::Human => Box::new(Human::new(args.verbose)),
         Format::Json => Box::new(Json::default()),
@@ -115,6 +124,9 @@ pub fn run(args: &RunArgs, library: &Library) -> Result<Exit, CliError> {
                 return Err(CliError { exit: Exit::Unexpected, message: format!("interrupted by {name}; all cells were ended, nothing is left behind") });
             }
         };
+        // Still empty when everything was skipped.
+        let _ = std::fs::remove_dir(&folder);
+        told(reporter.written())?;
         if !finished.kept.is_empty() {
             kept(&options, &finished.results);
             interrupted.await;
@@ -162,6 +174,7 @@ fn exit_code(results: &[ScenarioResult], args: &RunArgs) -> Exit {
     if results.iter().any(bug) {
         return Exit::Bug;
     }
+    let skipped = |r: &ScenarioResult| matches!(r.verdict, Verdict::Skipped(_));
     let good = |r: &ScenarioResult| match &r.verdict {
         Verdict::Reproduced | Verdict::Skipped(_) => true,
         // One side was asked for; it is as good as it can be when nothing on it is wrong.
@@ -174,7 +187,8 @@ fn exit_code(results: &[ScenarioResult], args: &RunArgs) -> Exit {
     };
     if !results.iter().all(good) {
         Exit::Unexpected
-    } else if args.strict && results.iter().any(|r| matches!(r.verdict, Verdict::Skipped(_))) {
+    } else if results.iter().all(skipped) || args.strict && results.iter().any(skipped) {
+        // That nothing ran must not look like success.
         Exit::Machine
     } else {
         Exit::Expected

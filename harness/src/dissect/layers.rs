@@ -143,6 +143,8 @@ pub struct Tcp {
     pub payload_len: u32,
     /// Header octets.
     pub header_len: u32,
+    /// Checksum right? `None`: not all octets are here.
+    pub checksum_ok: Option<bool>,
 }
 
 /// ICMP or ICMPv6.

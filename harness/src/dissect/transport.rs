@@ -55,6 +55,7 @@ impl Walk<'_> {
                     mss: None,
                     payload_len: 0,
                     header_len: 0,
+                    checksum_ok: None,
                 }));
             }
             return self.malformed("tcp", "the header is cut short, or its length field is below 20 octets");
@@ -76,6 +77,7 @@ impl Walk<'_> {
             mss,
             payload_len: (payload.len() + self.missing) as u32,
             header_len: header_len as u32,
+            checksum_ok: self.checksum_ok(view.bytes(), 6),
         }));
         let web = |port| port == 80 || port == 8080;
         match http::parse(payload.bytes()).filter(|_| web(src) || web(dst)) {
@@ -98,14 +100,11 @@ impl Walk<'_> {
         let is_echo = if v6 { matches!(kind, 128 | 129) } else { matches!(kind, 0 | 8) };
         let echo = is_echo.then(|| (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])));
         let is_error = if v6 { matches!(kind, 1..=4) } else { matches!(kind, 3 | 4 | 5 | 11 | 12) };
-        let checksum_ok = (self.missing == 0 && self.inside != Inside::Quote).then(|| {
-            let mut sum = Sum16BitWords::new().add_slice(bytes);
-            if v6 && let Some((IpAddr::V6(src), IpAddr::V6(dst))) = self.addresses {
-                let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-                sum = sum.add_16bytes(src.octets()).add_16bytes(dst.octets()).add_4bytes(length.to_be_bytes()).add_2bytes([0, 58]);
-            }
-            sum.ones_complement() == 0
-        });
+        let checksum_ok = if v6 {
+            self.checksum_ok(bytes, 58)
+        } else {
+            self.is_whole().then(|| Sum16BitWords::new().add_slice(bytes).ones_complement() == 0)
+        };
         self.layers.push(Layer::Icmp(Icmp { v6, kind, code, mtu, echo, checksum_ok }));
         if !is_error {
             return self.data(view.skip(8));
@@ -120,5 +119,23 @@ impl Walk<'_> {
                 _ => self.data(view.skip(8)),
             }
         }
+    }
+
+    /// Are all octets of the packet here, so that a checksum can be computed? A quote may hold a part only.
+    fn is_whole(&self) -> bool {
+        self.missing == 0 && self.inside != Inside::Quote
+    }
+
+    /// The checksum over the pseudo-header of the innermost IP header and `bytes` (RFC 9293 §3.1, RFC 8200 §8.1). Transport mode
+    /// has no IP header inside: the outer addresses count, as for the receiver.
+    fn checksum_ok(&self, bytes: &[u8], protocol: u8) -> Option<bool> {
+        let length = u32::try_from(bytes.len()).ok()?;
+        let mut sum = Sum16BitWords::new().add_slice(bytes).add_4bytes(length.to_be_bytes()).add_2bytes([0, protocol]);
+        sum = match self.addresses.filter(|_| self.is_whole())? {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => sum.add_4bytes(src.octets()).add_4bytes(dst.octets()),
+            (IpAddr::V6(src), IpAddr::V6(dst)) => sum.add_16bytes(src.octets()).add_16bytes(dst.octets()),
+            _ => return None,
+        };
+        Some(sum.ones_complement() == 0)
     }
 }

@@ -92,7 +92,8 @@ impl Reporter for Human {
     }
 
     fn end(&mut self, results: &[ScenarioResult], elapsed: Duration) {
-        self.print(&format!("{} scenarios in {:.1} s: {}", results.len(), elapsed.as_secs_f64(), tally(results)));
+        let n = results.len();
+        self.print(&format!("{n} scenario{} in {:.1} s: {}", if n == 1 { "" } else { "s" }, elapsed.as_secs_f64(), tally(results)));
     }
 }
 
@@ -206,7 +207,7 @@ fn expect_story(s: &mut String, e: &ExpectReport, colour: bool) {
     };
     let _ = writeln!(s, "    {mark} {} (line {}) {word}{}", e.symptom, e.line, indent(&e.text));
     if !e.good() {
-        let _ = writeln!(s, "        expected {}: {}", if e.must == Must::Vanish { "not" } else { "" }, e.wanted);
+        let _ = writeln!(s, "        expected{}: {}", if e.must == Must::Vanish { " not" } else { "" }, e.wanted);
     }
     let shown = if e.good() { 3 } else { 8 };
     for p in e.packets.iter().take(shown) {

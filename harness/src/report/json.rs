@@ -1,20 +1,26 @@
 //! Machine-readable result: one JSON document on stdout at the end.
 
-use std::io::Write;
+use std::io;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Reporter, RunInfo, ScenarioResult};
+use super::{Reporter, RunInfo, ScenarioResult, to_stdout};
 use crate::event::Event;
 use crate::run::outcome::SideReport;
 use crate::scenario::model::Side;
 
 /// Collects, then prints.
-#[derive(Default)]
 pub struct Json {
     pairing: String,
     dir: String,
+    written: io::Result<()>,
+}
+
+impl Default for Json {
+    fn default() -> Json {
+        Json { pairing: String::new(), dir: String::new(), written: Ok(()) }
+    }
 }
 
 #[derive(Serialize)]
@@ -37,10 +43,9 @@ impl Reporter for Json {
     fn scenario_ended(&mut self, _: &ScenarioResult) {}
     fn end(&mut self, results: &[ScenarioResult], elapsed: Duration) {
         let document = Document { format: 1, pairing: &self.pairing, evidence: &self.dir, elapsed_ms: elapsed.as_millis(), results };
-        let mut out = std::io::stdout().lock();
-        // A reader that went away (closed pipe) is not our error; the exit code still tells.
-        if serde_json::to_writer_pretty(&mut out, &document).is_ok() {
-            let _ = writeln!(out);
-        }
+        self.written = serde_json::to_string_pretty(&document).map_err(io::Error::from).and_then(|text| to_stdout(&text));
+    }
+    fn written(&mut self) -> io::Result<()> {
+        std::mem::replace(&mut self.written, Ok(()))
     }
 }

@@ -1,19 +1,25 @@
 //! JUnit XML on stdout at the end, one test case per scenario.
 
-use std::io::Write;
+use std::io;
 use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::{Reporter, RunInfo, ScenarioResult};
+use super::{Reporter, RunInfo, ScenarioResult, to_stdout};
 use crate::event::Event;
 use crate::run::outcome::{SideReport, Verdict};
 use crate::scenario::model::Side;
 
 /// Collects, then prints.
-#[derive(Default)]
 pub struct Junit {
     pairing: String,
+    written: io::Result<()>,
+}
+
+impl Default for Junit {
+    fn default() -> Junit {
+        Junit { pairing: String::new(), written: Ok(()) }
+    }
 }
 
 impl Reporter for Junit {
@@ -25,9 +31,10 @@ impl Reporter for Junit {
     fn side_ended(&mut self, _: &SideReport) {}
     fn scenario_ended(&mut self, _: &ScenarioResult) {}
     fn end(&mut self, results: &[ScenarioResult], elapsed: Duration) {
-        let mut out = std::io::stdout().lock();
-        // A reader that went away (closed pipe) is not our error; the exit code still tells.
-        let _ = report(&self.pairing, results, elapsed).serialize(&mut out).map(|()| out.flush());
+        self.written = report(&self.pairing, results, elapsed).to_string().map_err(io::Error::other).and_then(|text| to_stdout(&text));
+    }
+    fn written(&mut self) -> io::Result<()> {
+        std::mem::replace(&mut self.written, Ok(()))
     }
 }
 

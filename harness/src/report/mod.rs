@@ -4,6 +4,7 @@ pub mod human;
 pub mod json;
 pub mod junit;
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -27,6 +28,20 @@ pub trait Reporter {
     fn scenario_ended(&mut self, result: &ScenarioResult);
     /// All done.
     fn end(&mut self, results: &[ScenarioResult], elapsed: Duration);
+    /// After the end: could the result be written where it belongs?
+    fn written(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Writes a whole result to stdout. A reader that went away (closed pipe) has seen enough.
+pub fn to_stdout(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let newline: &[u8] = if text.ends_with('\n') { b"" } else { b"\n" };
+    match out.write_all(text.as_bytes()).and_then(|()| out.write_all(newline)).and_then(|()| out.flush()) {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }
 
 /// What a run is about to do.

@@ -37,18 +37,19 @@ pub fn embedded() -> Vec<Source> {
 }
 
 /// Every TOML file in a folder and below, in order of path.
-pub fn read_dir(dir: &Path) -> std::io::Result<Vec<Source>> {
+pub fn read_dir(dir: &Path) -> Result<Vec<Source>, LibraryError> {
     let mut out = Vec::new();
     let mut pending = vec![dir.to_owned()];
     while let Some(dir) = pending.pop() {
-        for entry in std::fs::read_dir(&dir)? {
-            let entry = entry?;
+        let unreadable = LibraryError::unreadable(&dir);
+        for entry in std::fs::read_dir(&dir).map_err(&unreadable)? {
+            let entry = entry.map_err(&unreadable)?;
             let path = entry.path();
             // Links are not followed into folders: they could lead in a circle.
-            if entry.file_type()?.is_dir() {
+            if entry.file_type().map_err(&unreadable)?.is_dir() {
                 pending.push(path);
             } else if is_scenario(&path) {
-                out.push(Source::read(&path)?);
+                out.push(Source::read(&path).map_err(LibraryError::unreadable(&path))?);
             }
         }
     }
@@ -81,6 +82,12 @@ pub enum LibraryError {
         /// The other.
         second: String,
     },
+    /// A folder where a scenario was expected.
+    #[error("`{word}` is a folder, not a scenario; for the scenarios in it: --scenarios {word}")]
+    Folder {
+        /// The word.
+        word: String,
+    },
     /// A word that selects nothing.
     #[error("`{word}` is no file, and no scenario, group or tag has this name{}", hint.as_ref().map(|h| format!("; did you mean `{h}`?")).unwrap_or_else(|| "; `faultlab list` shows all".to_owned()))]
     Unknown {
@@ -89,6 +96,13 @@ pub enum LibraryError {
         /// The nearest id, group or tag.
         hint: Option<String>,
     },
+}
+
+impl LibraryError {
+    fn unreadable(path: &Path) -> impl Fn(std::io::Error) -> LibraryError {
+        let path = path.to_owned();
+        move |source| LibraryError::Read { path: path.clone(), source }
+    }
 }
 
 /// All scenarios by id, and the layouts.
@@ -110,17 +124,15 @@ impl Library {
             .and_then(|f| Some(Source::new(format!("{FOLDER}/{}", deviations::FILE), f.contents_utf8()?)));
         let here = Path::new(FOLDER);
         let Some(dir) = dir.or_else(|| here.is_dir().then_some(here)) else { return Ok(library) };
-        let found = read_dir(dir).map_err(|source| LibraryError::Read { path: dir.to_owned(), source })?;
-        let disk = Library::from_sources(found)?;
+        let disk = Library::from_sources(read_dir(dir)?)?;
         library.scenarios.extend(disk.scenarios);
         let deviations = dir.join(deviations::FILE);
         if deviations.is_file() {
-            let read = Source::read(&deviations).map_err(|source| LibraryError::Read { path: deviations, source })?;
-            library.deviations = Some(read);
+            library.deviations = Some(Source::read(&deviations).map_err(LibraryError::unreadable(&deviations))?);
         }
         let layouts = dir.join("layouts");
         if layouts.is_dir() {
-            library.layouts.add_dir(&layouts).map_err(|source| LibraryError::Read { path: layouts, source })?;
+            library.layouts.add_dir(&layouts)?;
         }
         Ok(library)
     }
@@ -166,7 +178,7 @@ impl Library {
         }
         let path = Path::new(word);
         if path.is_file() {
-            return Source::read(path).map(|s| vec![s]).map_err(|source| LibraryError::Read { path: path.to_owned(), source });
+            return Source::read(path).map(|s| vec![s]).map_err(LibraryError::unreadable(path));
         }
         let pattern = word.contains(['*', '?']);
         let chosen = |s: &&Source| {
@@ -179,6 +191,9 @@ impl Library {
         let found: Vec<Source> = self.all().filter(chosen).cloned().collect();
         if !found.is_empty() {
             return Ok(found);
+        }
+        if path.is_dir() {
+            return Err(LibraryError::Folder { word: word.to_owned() });
         }
         let mut valid: Vec<String> = self.all().flat_map(|s| tags(s).into_iter().chain([s.id.clone(), s.group.clone()])).collect();
         valid.sort();

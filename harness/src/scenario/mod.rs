@@ -19,6 +19,7 @@ pub mod sections;
 mod source;
 pub mod vocabulary;
 pub(crate) mod walk;
+mod wrong;
 
 pub use check::load;
 pub use diag::{Diagnostic, Diagnostics};

@@ -112,6 +112,7 @@ fn kind(kind_of: Kind) -> String {
         Kind::Int(low, high) => format!("integer {low}–{high}"),
         Kind::Float => "number".into(),
         Kind::Duration => "duration".into(),
+        Kind::Seconds => "whole seconds".into(),
         Kind::Count => "count".into(),
         Kind::Filter => "filter".into(),
         Kind::Tap => "tap".into(),

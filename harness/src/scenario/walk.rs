@@ -13,6 +13,7 @@ use super::Source;
 use super::diag::{Diagnostic, Diagnostics, line_of, listed, nearest};
 use super::forms::{example, form, form_of, raw_offset};
 use super::vocabulary::{FilterCheck, FilterMistake};
+use super::wrong::{Wrong, known};
 use crate::schema::{Args, Count, Kind, Param, Value, Word};
 
 /// Longest duration a file may name. Keeps sums of retransmission gaps far from overflow.
@@ -290,7 +291,8 @@ impl<'a> Walker<'a> {
         let plain = || Value::Text(text.to_owned());
         let shown = text.escape_debug();
         match kind {
-            Kind::Duration => match humantime::parse_duration(text) {
+            Kind::Duration | Kind::Seconds => match humantime::parse_duration(text) {
+                Ok(duration) if matches!(kind, Kind::Seconds) && duration.subsec_nanos() > 0 => Err(Wrong::kind(name, kind)),
                 Ok(duration) if duration <= LONGEST => Ok(Value::Duration(duration)),
                 Ok(_) => Err(Wrong::new("out-of-range", format!("{name} is longer than 30 days"))),
                 Err(_) => Err(Wrong::kind(name, kind)),
@@ -347,40 +349,6 @@ impl<'a> Walker<'a> {
             _ => span,
         };
         self.mistake("filter", inside, message, "", help);
-    }
-}
-
-/// Why a value is refused.
-struct Wrong {
-    code: &'static str,
-    message: String,
-    label: String,
-    help: Vec<String>,
-}
-
-impl Wrong {
-    fn new(code: &'static str, message: String) -> Wrong {
-        Wrong { code, message, label: String::new(), help: vec![] }
-    }
-
-    fn kind(name: &str, kind: Kind) -> Wrong {
-        Wrong::new("bad-value", format!("{name} must be {}", form_of(kind)))
-    }
-
-    fn name<'w>(message: String, word: &str, valid: impl Iterator<Item = &'w str>) -> Wrong {
-        let valid: Vec<&str> = valid.collect();
-        let label = nearest(word, valid.iter().copied()).map(|near| format!("did you mean `{near}`?")).unwrap_or_default();
-        let help = if valid.is_empty() { "there is none".to_owned() } else { format!("accepted: {}", listed(valid)) };
-        Wrong { code: "unknown-name", message, label, help: vec![help] }
-    }
-}
-
-fn known(names: &Option<BTreeSet<String>>, what: &str, text: &str) -> Result<Value, Wrong> {
-    match names {
-        Some(names) if !names.contains(text) => {
-            Err(Wrong::name(format!("`{}` is not a {what}", text.escape_debug()), text, names.iter().map(String::as_str)))
-        }
-        _ => Ok(Value::Text(text.to_owned())),
     }
 }
 

@@ -97,6 +97,11 @@ fn frames() -> Vec<Vec<u8>> {
     list.push(ip6(17, &udp(500, 500, &init)));
     list.push(ip6(58, &echo(128, &[0x22; 16])));
     list.push(ip6(58, &icmp(2, 0, &1280_u32.to_be_bytes(), &ip6(17, &in_udp)[14..])));
+    let syn = tcp(40002, 81, 2000, 0, 0x02, &[], b"x");
+    list.push(ip4(6, 0x4000, 64, &summed(&[&WEST[..], &EAST].concat(), syn.clone())));
+    list.push(ip6(6, &summed(&[WEST6, EAST6].concat(), syn.clone())));
+    list.push(ip6(6, &syn));
+    list.push(ip4(1, 0, 64, &icmp(3, 3, &[0; 4], &ip4(6, 0, 64, &syn)[14..])));
     list.push(ip6(44, &[&[17, 0, 0, 1, 0, 0, 0, 5][..], &big[..136]].concat()));
     list.push(ip6(44, &[&[17, 0, 0, 136, 0, 0, 0, 5][..], &big[136..]].concat()));
     list
@@ -140,6 +145,14 @@ fn tcp(src: u16, dst: u16, seq: u32, ack: u32, flags: u8, options: &[u8], payloa
     out.extend([seq, ack].map(u32::to_be_bytes).concat());
     out.extend([((20 + options.len()) as u8 / 4) << 4, flags, 0xfa, 0xf0, 0, 0, 0, 0]);
     [&out[..], options, payload].concat()
+}
+
+/// With the right checksum: over addresses, length, protocol, and the segment.
+fn summed(addresses: &[u8], mut segment: Vec<u8>) -> Vec<u8> {
+    let length = segment.len() as u32;
+    let sum = checksum(&[addresses, &length.to_be_bytes(), &[0, 0, 0, 6], &segment].concat());
+    segment[16..18].copy_from_slice(&sum.to_be_bytes());
+    segment
 }
 
 fn echo(kind: u8, data: &[u8]) -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! Whatever ends a cell, nothing of it stays on the machine: no process, namespace, interface, mount.
+//! Whatever ends a cell, nothing of it stays on the machine: no process, namespace, interface, mount, temporary file.
 //!
 //! Each trial starts this program again as a *victim*, which starts a cell that builds a network and a daemon that left its
 //! process group and session. The trial ends the victim or the cell in its own way, then looks.
@@ -79,6 +79,8 @@ struct Victim {
     lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
     mark: String,
     before: Vec<String>,
+    /// Where everything of the trial keeps its temporary files.
+    temp: tempfile::TempDir,
 }
 
 fn start(how: &str) -> Result<Victim, String> {
@@ -86,11 +88,12 @@ fn start(how: &str) -> Result<Victim, String> {
     let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let mark = format!("{}-{number}", std::process::id());
     let before = machine();
+    let temp = tempfile::tempdir().map_err(say)?;
     let mut command = Command::new("/proc/self/exe");
-    command.env(VICTIM, how).env(MARK, &mark).stdout(Stdio::piped()).stderr(Stdio::null());
+    command.env(VICTIM, how).env(MARK, &mark).env("TMPDIR", temp.path()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().map_err(say)?;
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    Ok(Victim { child, lines, mark, before })
+    Ok(Victim { child, lines, mark, before, temp })
 }
 
 impl Victim {
@@ -113,7 +116,9 @@ impl Victim {
         eventually(Duration::from_secs(5), "all processes of the cell to be gone", || Ok(marked(&mark).is_empty()))?;
         let before = self.before;
         let new = || machine().into_iter().filter(|l| !before.contains(l)).collect::<Vec<_>>();
-        ensure(new().is_empty(), || format!("left on the machine: {:?}", new()))
+        ensure(new().is_empty(), || format!("left on the machine: {:?}", new()))?;
+        let files: Vec<_> = self.temp.path().read_dir().map_err(say)?.flatten().map(|e| e.path()).collect();
+        ensure(files.is_empty(), || format!("temporary files are left: {files:?}"))
     }
 }
 

@@ -4,9 +4,14 @@
 //! [`rng::Rng`].
 
 pub mod kex;
+pub mod mschap;
 pub mod prf;
 pub mod rng;
 pub mod xcbc;
+
+pub use kex::{Group, Initiator, KexError, respond};
+pub use prf::Prf;
+pub use rng::Rng;
 
 /// Hexadecimal digits, white space ignored.
 #[cfg(test)]

@@ -27,6 +27,16 @@ pub(super) struct Flow {
     pub ports: Option<(u16, u16)>,
 }
 
+impl Flow {
+    pub fn src_port(&self) -> Option<u16> {
+        self.ports.map(|(src, _)| src)
+    }
+
+    pub fn dst_port(&self) -> Option<u16> {
+        self.ports.map(|(_, dst)| dst)
+    }
+}
+
 impl Inner {
     /// `None`: it is no IPv4 or IPv6 packet, or it is shorter than it claims.
     pub fn parse(packet: &[u8]) -> Option<Inner> {

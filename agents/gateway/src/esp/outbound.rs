@@ -1,12 +1,10 @@
 //! From the inside out: RFC 4301 §5.1, RFC 4303 §3.3.
 
-use std::net::IpAddr;
-
 use peer::DfBit;
 
 use super::icmp::Error;
 use super::inner::{Flow, Inner};
-use super::mtu::{IPV6_MIN_MTU, outer_len};
+use super::mtu::IPV6_MIN_MTU;
 use super::params::PathEvent;
 use super::sad::{Choice, Reached};
 use super::transform::Head;
@@ -47,11 +45,12 @@ impl DataPath {
         let oversize = inner.len > found.max_inner.into();
         if oversize {
             df &= inner.is_v4() || inner.len > IPV6_MIN_MTU.into();
-            let (remote, in_udp) = (found.sa.params.remote, found.sa.params.ports.is_some());
-            let whole = found.sa.transform.shape().esp_len(inner.len) + outer_len(remote, in_udp);
-            if df || whole > max_datagram(remote) {
-                let mtu = found.max_inner;
-                return self.too_big(now, &inner, packet, mtu, out);
+            let p = &found.sa.params;
+            let (shape, remote, in_udp) = (found.sa.transform.shape(), p.remote, p.ports.is_some());
+            // Even in fragments, an IP packet has its limit.
+            let most = if df { found.max_inner } else { shape.max_inner(u16::MAX, remote, in_udp) };
+            if inner.len > most.into() {
+                return self.too_big(now, &inner, packet, most, out);
             }
         }
 
@@ -124,9 +123,4 @@ impl DataPath {
         }
         self.cache.clear();
     }
-}
-
-/// Octets of the largest datagram, fragmented or not.
-fn max_datagram(outer: IpAddr) -> usize {
-    if outer.is_ipv4() { 65_535 } else { 65_535 + 40 }
 }

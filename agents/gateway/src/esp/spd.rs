@@ -33,19 +33,18 @@ impl Entry {
     }
 }
 
-/// How wide a pair of selectors is: binary logarithms of addresses, then protocol and ports. The peer's side counts first, as in routing.
-type Width = (u32, u32, bool, u32, u32);
+/// How wide a selector is: binary logarithm of addresses, then protocol and ports.
+type Width = (u32, bool, u32);
 
-/// One pair of selectors of one policy.
+/// One of a policy's selectors for the peer's side.
 #[derive(Debug)]
 struct Row {
     width: Width,
-    local: Selector,
     remote: Selector,
     policy: u32,
 }
 
-/// All policies, and the order in which they are searched: the narrowest pair of selectors first, then the oldest.
+/// All policies, and the order in which they are searched: the narrowest selector for the peer's side first, as in routing.
 #[derive(Debug, Default)]
 pub(super) struct Spd {
     entries: BTreeMap<u32, Entry>,
@@ -55,18 +54,16 @@ pub(super) struct Spd {
 impl Spd {
     pub fn set(&mut self, id: u32, params: PolicyParams) {
         let entry = self.entries.entry(id).or_default();
-        let same_selectors = entry.params.local_ts == params.local_ts && entry.params.remote_ts == params.remote_ts;
+        let same_remote = entry.params.remote_ts == params.remote_ts;
         entry.params = params;
-        if same_selectors {
+        if same_remote {
             return; // and its place in the order
         }
         self.rows.retain(|row| row.policy != id);
-        for local in &entry.params.local_ts {
-            for remote in &entry.params.remote_ts {
-                let width = width(local, remote);
-                let at = self.rows.partition_point(|row| row.width <= width);
-                self.rows.insert(at, Row { width, local: *local, remote: *remote, policy: id });
-            }
+        for remote in &entry.params.remote_ts {
+            let width = width(remote);
+            let at = self.rows.partition_point(|row| row.width <= width);
+            self.rows.insert(at, Row { width, remote: *remote, policy: id });
         }
     }
 
@@ -83,12 +80,21 @@ impl Spd {
         self.entries.get_mut(&id)
     }
 
-    /// The policies that cover an outbound flow most narrowly; several only when they are equally narrow.
+    /// The policies that cover an outbound flow most narrowly, on the peer's side and then on the own; several only when they are
+    /// equally narrow.
     pub fn find(&self, flow: &Flow) -> impl Iterator<Item = u32> {
-        let first = self.rows.iter().position(|row| row.covers(flow)).unwrap_or(self.rows.len());
-        let rows = self.rows.get(first..).unwrap_or_default();
-        let width = rows.first().map(|row| row.width);
-        rows.iter().take_while(move |row| Some(row.width) == width).filter(|row| row.covers(flow)).map(|row| row.policy)
+        let mut from_first = self.rows.iter().skip_while(|row| self.covered(row, flow).is_none()).peekable();
+        let width = from_first.peek().map(|row| row.width);
+        let equal = from_first.take_while(move |row| Some(row.width) == width);
+        let covering = equal.filter_map(|row| Some((self.covered(row, flow)?, row.policy)));
+        let narrowest = covering.clone().map(|(local, _)| local).min();
+        covering.filter(move |(local, _)| Some(*local) == narrowest).map(|(_, policy)| policy)
+    }
+
+    /// How wide the narrowest of the own side's selectors is that covers the flow, when the row does.
+    fn covered(&self, row: &Row, flow: &Flow) -> Option<Width> {
+        let own = row.remote.covers(flow.dst, flow.protocol, flow.dst_port()).then(|| self.entries.get(&row.policy))??;
+        own.params.local_ts.iter().filter(|s| s.covers(flow.src, flow.protocol, flow.src_port())).map(width).min()
     }
 
     /// Policies in the order in which they are searched.
@@ -99,20 +105,10 @@ impl Spd {
     }
 }
 
-impl Row {
-    fn covers(&self, flow: &Flow) -> bool {
-        covers(&self.local, &self.remote, flow)
-    }
-}
-
-fn covers(local: &Selector, remote: &Selector, flow: &Flow) -> bool {
-    remote.covers(flow.dst, flow.protocol, flow.ports.map(|(_, dst)| dst))
-        && local.covers(flow.src, flow.protocol, flow.ports.map(|(src, _)| src))
-}
-
 /// Do an SA's selectors cover an outbound flow?
 pub(super) fn covers_outbound(local_ts: &[Selector], remote_ts: &[Selector], flow: &Flow) -> bool {
-    local_ts.iter().any(|local| remote_ts.iter().any(|remote| covers(local, remote, flow)))
+    local_ts.iter().any(|s| s.covers(flow.src, flow.protocol, flow.src_port()))
+        && remote_ts.iter().any(|s| s.covers(flow.dst, flow.protocol, flow.dst_port()))
 }
 
 /// Do an SA's selectors cover an inbound flow?
@@ -128,17 +124,16 @@ pub(super) fn exactly(flow: &Flow) -> (Selector, Selector) {
         start: address,
         end: address,
     };
-    (end(flow.src, flow.ports.map(|(src, _)| src)), end(flow.dst, flow.ports.map(|(_, dst)| dst)))
+    (end(flow.src, flow.src_port()), end(flow.dst, flow.dst_port()))
 }
 
-fn width(local: &Selector, remote: &Selector) -> Width {
-    let addresses = |s: &Selector| match (s.start, s.end) {
+fn width(s: &Selector) -> Width {
+    let addresses = match (s.start, s.end) {
         (IpAddr::V4(a), IpAddr::V4(b)) => 32 - u32::from(b).wrapping_sub(u32::from(a)).leading_zeros(),
         (IpAddr::V6(a), IpAddr::V6(b)) => 128 - u128::from(b).wrapping_sub(u128::from(a)).leading_zeros(),
         _ => u32::MAX,
     };
-    let ports = |s: &Selector| u32::from(s.ports.1).saturating_sub(s.ports.0.into());
-    (addresses(remote), addresses(local), remote.protocol == 0, ports(remote), ports(local))
+    (addresses, s.protocol == 0, u32::from(s.ports.1).saturating_sub(s.ports.0.into()))
 }
 
 #[cfg(test)]
@@ -171,6 +166,11 @@ mod tests {
         assert_eq!(find("10.2.3.1", 80), [5]);
         assert_eq!(find("10.2.4.1", 80), [3]);
         assert_eq!(find("10.2.4.1", 81), [2, 4]);
+        let own = PolicyParams { local_ts: vec![net("172.16.0.0/12"), net("10.1.0.5/32")], ..policy(local, net("10.2.0.0/16")) };
+        spd.set(7, own);
+        assert_eq!(spd.find(&flow("10.2.4.1", 81)).collect::<Vec<_>>(), [7], "then the own side's");
+        spd.remove(7);
+        let find = |dst, port| spd.find(&flow(dst, port)).collect::<Vec<_>>();
         assert_eq!(find("192.0.2.1", 80), [1]);
         assert_eq!(find("fd00::1", 80), []);
         assert_eq!(spd.in_order().map(|(id, _)| id).collect::<Vec<_>>(), [5, 3, 2, 4, 1]);

@@ -34,6 +34,21 @@ kernel: add_sa() level=0 inbound transport fd09::2/128-ALL->fd09::2[0000beef]==>
 }
 
 #[test]
+fn esp_in_udp_is_esp() {
+    let keys = read(
+        "ESP enckey:
+  70 91 1b c9  10 91 21 a5  45 ef ae 47  1c 93 15 81   p.....!.E..G....
+ESP authkey:
+  60 9e 46 de  8c 62 4c ce  b2 ff 76 0c  74 4e 82 58   `.F..bL...v.tN.X
+  18 40 2c 00                                          .@,.
+kernel: add_sa() level=0 inbound transport 203.0.113.2/32-ALL->203.0.113.2[a2cdc6af]=espinudp==>198.51.100.2-ALL->198.51.100.2/32 replay_window=128 HMAC_SHA1_96:20 AES_CBC:16
+",
+    );
+    let [sa] = keys.esp.as_slice() else { panic!("{keys:?}") };
+    assert_eq!((sa.spi, sa.src, sa.dst), (0xa2cdc6af, "203.0.113.2".parse().ok(), "198.51.100.2".parse().ok()));
+}
+
+#[test]
 fn ikev2_keys_need_both_halves() {
     let keys = read(
         "ikev2 I 0xa070bb441a1e90e3 0xc5f8f6b5494bd4d7 sha256:0x0102 aes128:0x000102030405060708090a0b0c0d0e0f

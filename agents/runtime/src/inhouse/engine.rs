@@ -76,6 +76,7 @@ pub(crate) struct Engine {
     news: Vec<GatewayEventKind>,
     failures: Vec<(String, String)>,
     last_error: Option<PathError>,
+    link_mtu: Option<u32>,
 }
 
 impl Engine {
@@ -95,6 +96,7 @@ impl Engine {
             news: Vec::new(),
             failures: Vec::new(),
             last_error: None,
+            link_mtu: None,
         }
     }
 
@@ -104,7 +106,7 @@ impl Engine {
 
     /// Runs until told to stop. An error is the end as well.
     pub(crate) fn run(mut self) -> io::Result<()> {
-        self.tell_first_links();
+        self.tell_link();
         loop {
             while let Some(order) = self.duty.tray.next() {
                 if self.obey(order) {
@@ -355,22 +357,24 @@ impl Engine {
                 None => format!("{by} says about a packet to {to}: {}", io::Error::from_raw_os_error(error.errno)),
             });
         }
-        if let Some(mtu) = too_big {
-            self.command(Command::PathMtu { to, mtu });
+        match too_big {
+            Some(mtu) if error.icmp => self.command(Command::PathMtu { to, mtu }),
+            // Our own kernel knows no more than the link does.
+            Some(_) => self.tell_link(),
+            None => {}
         }
     }
 
-    /// What the first link towards each peer lets pass is known before any packet.
-    fn tell_first_links(&mut self) {
-        let mut peers: Vec<IpAddr> = self.duty.ends.iter().filter_map(|(_, peer)| *peer).collect();
-        peers.sort();
-        peers.dedup();
-        for to in peers {
-            if let Ok(Some(path)) = self.duty.outlook.kernel.path(to)
-                && let Some(mtu) = path.mtu.and_then(|mtu| u16::try_from(mtu).ok())
-            {
-                self.command(Command::PathMtu { to, mtu });
+    /// What the own links let pass is known before any packet, and whenever it changes.
+    fn tell_link(&mut self) {
+        let own: Vec<IpAddr> = self.duty.ends.iter().map(|(own, _)| *own).collect();
+        match self.duty.outlook.kernel.smallest_mtu(&own) {
+            Ok(Some(mtu)) if self.link_mtu != Some(mtu) => {
+                self.link_mtu = Some(mtu);
+                self.command(Command::LinkMtu(u16::try_from(mtu).unwrap_or(u16::MAX)));
             }
+            Ok(_) => {}
+            Err(e) => self.note(format!("the links' MTU: {e}")),
         }
     }
 
@@ -384,12 +388,13 @@ impl Engine {
         lost.dedup();
         for from in lost {
             let peers: Vec<IpAddr> = self.duty.ends.iter().filter(|(own, _)| *own == from).filter_map(|(_, peer)| *peer).collect();
-            let paths = peers.into_iter().filter_map(|peer| self.duty.outlook.kernel.path(peer).ok().flatten());
-            let Some(to) = paths.map(|p| p.from).find(|to| to.is_ipv4() == from.is_ipv4()) else { continue };
+            let mut sources = peers.into_iter().filter_map(|peer| self.duty.outlook.kernel.source(peer).ok().flatten());
+            let Some(to) = sources.find(|to| to.is_ipv4() == from.is_ipv4()) else { continue };
             self.note(format!("own address {from} is gone; it is {to} now"));
             self.duty.ends.iter_mut().filter(|(own, _)| *own == from).for_each(|(own, _)| *own = to);
             self.command(Command::Moved { from, to });
         }
+        self.tell_link();
     }
 
     fn describe(&self) -> String {

@@ -30,7 +30,7 @@ pub(crate) struct InHouseGateway {
 
 impl InHouseGateway {
     pub(crate) fn start(maker: Arc<Maker>, launch: Launch) -> Result<InHouseGateway, DriverError> {
-        let accepted = settings::accept(&launch.config)?;
+        let accepted = settings::accepted(&launch.config);
         let (name, dir) = (&launch.config.name, &launch.dir);
         std::fs::create_dir_all(dir).map_err(|e| io_error(name, "creating the gateway's folder", e))?;
         std::fs::write(dir.join(SETTINGS), settings::shown(&launch.config)).map_err(|e| io_error(name, "writing gateway.json", e))?;
@@ -59,11 +59,12 @@ fn begin(number: u64, maker: &Arc<Maker>, launch: &Launch, keys: &KeyRing) -> Re
     let log = Log::open(&launch.dir.join(LOG)).map_err(doing("opening the log"))?;
     let outlook = Outlook::open(&*launch.inside, config).map_err(doing("opening its sockets and its TUN device"))?;
     let (desk, tray) = Desk::new().map_err(doing("making a bell"))?;
-    let birth =
-        Birth { config: config.clone(), seed: seed(launch.seed, number), wall: wall(config.clock_offset), inside: outlook.own.clone() };
+    let birth = Birth { config: config.clone(), seed: seed(launch.seed, number), wall: wall(), inside: outlook.own.clone() };
+    let refused = |reason| DriverError::Refused { gateway: config.name.clone(), setting: "its settings".into(), reason };
+    let machine = maker(birth).map_err(refused)?;
     let duty = Duty {
         name: config.name.clone(),
-        machine: maker(birth),
+        machine,
         outlook,
         ends: config.connections.iter().map(|c| (c.local, c.remote)).collect(),
         tray,
@@ -89,9 +90,8 @@ fn seed(of: u64, life: u64) -> [u8; 32] {
     seed
 }
 
-fn wall(offset: i64) -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX));
-    since.saturating_add(offset)
+fn wall() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX))
 }
 
 fn io_error(gateway: &str, doing: &str, source: io::Error) -> DriverError {

@@ -28,8 +28,8 @@ const DELROUTE: u16 = 25;
 const GETROUTE: u16 = 26;
 const NEWRULE: u16 = 32;
 const DELRULE: u16 = 33;
-/// RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE and RTNLGRP_IPV6_ROUTE as bits.
-const GROUPS: u32 = 1 << 4 | 1 << 8 | 1 << 6 | 1 << 10;
+/// RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE and RTNLGRP_IPV6_ROUTE as bits.
+const GROUPS: u32 = 1 | 1 << 4 | 1 << 8 | 1 << 6 | 1 << 10;
 /// The gateway's routing table, and the priority of the rules that lead to it: before the main table, after the local one.
 pub(crate) const TABLE: u32 = 220;
 const LOOPBACK: u32 = 1;
@@ -41,15 +41,6 @@ pub(crate) struct Own {
     pub(crate) link: u32,
     /// Address and prefix.
     pub(crate) net: IpNet,
-}
-
-/// Where the kernel would send a packet of the gateway's own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Path {
-    /// Its source address.
-    pub(crate) from: IpAddr,
-    /// MTU of the first link, octets.
-    pub(crate) mtu: Option<u32>,
 }
 
 /// Netlink sockets of one node, and what was changed there. Rules are taken back when it is dropped; the rest goes with the TUN.
@@ -96,7 +87,7 @@ impl Kernel {
             .unwrap_or(0))
     }
 
-    /// Tells when addresses or routes may have changed.
+    /// Tells when links, addresses or routes may have changed.
     pub(crate) fn watch(&self) -> BorrowedFd<'_> {
         self.watch.as_fd()
     }
@@ -129,8 +120,8 @@ impl Kernel {
         Ok(own)
     }
 
-    /// How the gateway's own packets get to an address; `None`: not at all.
-    pub(crate) fn path(&mut self, to: IpAddr) -> io::Result<Option<Path>> {
+    /// Source address that the kernel would give the gateway's own packets to an address; `None`: there is no way.
+    pub(crate) fn source(&mut self, to: IpAddr) -> io::Result<Option<IpAddr>> {
         let mut question = RouteMessage::default();
         question.header.address_family = family(to);
         question.header.destination_prefix_length = if to.is_ipv4() { 32 } else { 128 };
@@ -139,14 +130,18 @@ impl Kernel {
         let Ok(answers) = self.netlink.ask(Request::of(GETROUTE, 0, &question)) else { return Ok(None) };
         let Some((_, body)) = answers.iter().find(|(kind, _)| *kind == NEWROUTE) else { return Ok(None) };
         let route = RouteMessage::parse(body.as_slice()).map_err(|e| io::Error::other(format!("a route message: {e}")))?;
-        let from = route.attributes.iter().find_map(|a| match a {
+        Ok(route.attributes.iter().find_map(|a| match a {
             RouteAttribute::PrefSource(RouteAddress::Inet(a)) => Some(IpAddr::V4(*a)),
             RouteAttribute::PrefSource(RouteAddress::Inet6(a)) => Some(IpAddr::V6(*a)),
             _ => None,
-        });
-        let out = route.attributes.iter().find_map(|a| if let RouteAttribute::Oif(link) = a { Some(*link) } else { None });
-        let mtu = out.and_then(|link| links(&mut self.netlink).ok()?.get(&link).copied());
-        Ok(from.map(|from| Path { from, mtu }))
+        }))
+    }
+
+    /// The smallest MTU of the links that have these addresses; `None`: there is no such link.
+    pub(crate) fn smallest_mtu(&mut self, of: &[IpAddr]) -> io::Result<Option<u32>> {
+        let own = self.addresses()?;
+        let mtus = links(&mut self.netlink)?;
+        Ok(own.iter().filter(|o| of.contains(&o.net.addr())).filter_map(|o| mtus.get(&o.link)).min().copied())
     }
 
     /// From now on the TUN has exactly these addresses.

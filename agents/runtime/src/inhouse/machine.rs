@@ -32,18 +32,21 @@ pub struct Birth {
     pub config: GatewayConfig,
     /// All randomness comes from this.
     pub seed: [u8; 32],
-    /// The date, seconds since 1970, as the gateway believes it to be.
+    /// The date, seconds since 1970.
     pub wall: i64,
     /// The node's own addresses, those inside its traffic selectors first.
     pub inside: Vec<IpAddr>,
 }
 
+/// A machine, or the setting that it does not do, and why.
+pub type Made = Result<Box<dyn Machine>, String>;
+
 /// Makes a machine.
-pub type Maker = dyn Fn(Birth) -> Box<dyn Machine> + Send + Sync;
+pub type Maker = dyn Fn(Birth) -> Made + Send + Sync;
 
 /// The in-house gateway.
-pub(crate) fn in_house(birth: Birth) -> Box<dyn Machine> {
-    Box::new(Gateway::new(birth.config, birth.seed, birth.wall, birth.inside))
+pub(crate) fn in_house(birth: Birth) -> Made {
+    Ok(Box::new(Gateway::new(birth.config, birth.seed, birth.wall, &birth.inside)?))
 }
 
 impl Machine for Gateway {

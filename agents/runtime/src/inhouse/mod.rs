@@ -28,7 +28,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use peer::{Capability, Driver, DriverError, Gateway, Launch, Missing, Probe};
 
-pub use machine::{Birth, Machine, Maker};
+pub use machine::{Birth, Machine, Made, Maker};
 
 /// Driver of the in-house gateway.
 pub struct InHouse {
@@ -48,7 +48,7 @@ impl InHouse {
     }
 
     /// A driver that runs another machine in its place, for tests.
-    pub fn running(maker: impl Fn(Birth) -> Box<dyn Machine> + Send + Sync + 'static) -> InHouse {
+    pub fn running(maker: impl Fn(Birth) -> Made + Send + Sync + 'static) -> InHouse {
         InHouse { maker: Arc::new(maker) }
     }
 }

@@ -1,25 +1,13 @@
-//! What the in-house gateway takes, and how it shows what it has taken.
+//! How the in-house gateway shows what it has taken.
 
-use peer::{Accepted, Connection, DriverError, EspMode, GatewayConfig, IkeMode, Misbehave};
+use peer::{Accepted, Connection, GatewayConfig, Misbehave};
 use serde_json::Value;
 
 /// Settings that hold secrets; they are never shown.
 const SECRET: [&str; 3] = ["psk", "private_key", "password"];
 
-/// Takes the settings; an entry per connection, as proof.
-pub(crate) fn accept(config: &GatewayConfig) -> Result<Vec<Accepted>, DriverError> {
-    for c in &config.connections {
-        let refused = match c {
-            Connection { ike: IkeMode::V1Main | IkeMode::V1Aggressive, .. } => Some("ike: it speaks IKEv2 only"),
-            Connection { mode: EspMode::Transport, .. } => Some("mode: it knows tunnel mode only"),
-            c if !c.ah_proposals.is_empty() => Some("ah_proposals: it has no AH"),
-            _ => None,
-        };
-        if let Some((setting, reason)) = refused.and_then(|r| r.split_once(": ")) {
-            let (gateway, setting) = (config.name.clone(), format!("{setting} of {}", c.name));
-            return Err(DriverError::Refused { gateway, setting, reason: reason.into() });
-        }
-    }
+/// What has been taken, an entry per connection, as proof.
+pub(crate) fn accepted(config: &GatewayConfig) -> Vec<Accepted> {
     let mut accepted: Vec<Accepted> = config.connections.iter().map(connection).collect();
     if config.misbehave != Misbehave::default() {
         accepted.push(Accepted { what: "misbehaviour".into(), answer: changed(&config.misbehave, &Misbehave::default()) });
@@ -27,7 +15,7 @@ pub(crate) fn accept(config: &GatewayConfig) -> Result<Vec<Accepted>, DriverErro
     if config.clock_offset != 0 {
         accepted.push(Accepted { what: "clock".into(), answer: format!("{:+} s", config.clock_offset) });
     }
-    Ok(accepted)
+    accepted
 }
 
 fn connection(c: &Connection) -> Accepted {

@@ -150,7 +150,7 @@ impl Machine for Pipe {
                 self.effects.push_back(Effect::Datagram { from, to, data: b"goodbye".to_vec() });
                 self.event(GatewayEventKind::ChildDown { connection: c.name.clone(), child: c.name });
             }
-            Command::PathMtu { .. } | Command::Moved { .. } | Command::RekeyChild(_) => {}
+            Command::PathMtu { .. } | Command::LinkMtu(_) | Command::Moved { .. } | Command::RekeyChild(_) => {}
         }
         Ok(())
     }

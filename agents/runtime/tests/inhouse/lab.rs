@@ -124,13 +124,19 @@ impl Lab {
         }
     }
 
+    /// Starts a stand-in.
     pub async fn start(&self, config: GatewayConfig, manner: Manner) -> Result<Node, DriverError> {
+        let diary = Diary::default();
+        let kept = diary.clone();
+        let driver = InHouse::running(move |birth| Ok(Box::new(Pipe::new(birth, manner, kept.clone()))));
+        self.start_with(&driver, config, diary).await
+    }
+
+    /// Starts what the driver runs.
+    pub async fn start_with(&self, driver: &InHouse, config: GatewayConfig, diary: Diary) -> Result<Node, DriverError> {
         let (events, receiver) = unbounded_channel();
         let ns = self.ns(&config.name).to_owned();
         let dir = self.dir.path().join(&config.name);
-        let diary = Diary::default();
-        let kept = diary.clone();
-        let driver = InHouse::running(move |birth| Box::new(Pipe::new(birth, manner, kept.clone())));
         let inside = Arc::new(Namespace(ns));
         let launch = Launch { dir: dir.clone(), spawner: Arc::new(NoProcesses), inside, seed: 7, events, config };
         Ok(Node { gateway: driver.start(launch).await?, events: receiver, dir, diary })

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use faultlab_runtime::InHouse;
 use peer::*;
 
-use crate::fake::{Manner, RAW, Seen};
+use crate::fake::{Diary, Manner, RAW, Seen};
 use crate::lab::{LONG, Lab, log};
 
 fn clean(lab: &Lab, node: &str) -> bool {
@@ -44,12 +45,18 @@ async fn an_initiation_ends_as_the_machine_says() {
 #[tokio::test]
 async fn what_it_cannot_do_is_refused() {
     let Some(lab) = Lab::new().await else { return };
-    let tweaks: [fn(&mut Connection); 3] =
-        [|c| c.ike = IkeMode::V1Main, |c| c.mode = EspMode::Transport, |c| c.ah_proposals = vec!["sha256".into()]];
+    let tweaks: [fn(&mut Connection); 4] = [
+        |c| c.ike = IkeMode::V1Main,
+        |c| c.mode = EspMode::Transport,
+        |c| c.ah_proposals = vec!["sha256".into()],
+        |c| c.esp_proposals = vec!["rot13".into()],
+    ];
     for tweak in tweaks {
         let mut config = lab.config("west", false);
         tweak(&mut config.connections[0]);
-        assert!(matches!(lab.start(config, RAW).await, Err(DriverError::Refused { .. })));
+        let refused = lab.start_with(&InHouse::new(), config, Diary::default()).await;
+        assert!(matches!(refused, Err(DriverError::Refused { .. })));
+        assert!(clean(&lab, "west"));
     }
     let west = lab.start(lab.config("west", false), RAW).await.unwrap();
     assert_eq!(west.gateway.accepted().len(), 1);

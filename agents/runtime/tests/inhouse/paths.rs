@@ -64,16 +64,16 @@ async fn without_df_a_large_packet_is_sent_in_fragments() {
 }
 
 #[tokio::test]
-async fn the_first_links_mtu_is_known_and_what_is_larger_with_df_is_refused() {
+async fn the_links_mtu_is_known_and_what_is_larger_with_df_is_refused() {
     let Some(lab) = Lab::new().await else { return };
     lab.run("west", &["ip", "link", "set", "wan", "mtu", "1400"]);
     let (west, _east) = lab.pair(false, UDP, |_| {}).await;
-    let told = |mtu: u16| move |s: &Seen| *s == Seen::Command(Command::PathMtu { to: "10.9.2.2".parse().unwrap(), mtu });
-    west.diary.until("the link's MTU", told(1400)).await;
+    west.diary.until("the link's MTU", |s| *s == Seen::Command(Command::LinkMtu(1400))).await;
     lab.run("west", &["ip", "link", "set", "wan", "mtu", "1300"]);
+    west.diary.until("the change", |s| *s == Seen::Command(Command::LinkMtu(1300))).await;
     assert!(!lab.ping_of("west", "10.2.0.1", 1350, false).await);
-    west.diary.until("the refusal", told(1300)).await;
-    assert!(log(&west.dir).contains("the kernel says"), "{}", log(&west.dir));
+    let said = "the kernel says that packets to 10.9.2.2 of more than 1300 octets do not pass";
+    assert!(log(&west.dir).contains(said), "{}", log(&west.dir));
 }
 
 #[tokio::test]

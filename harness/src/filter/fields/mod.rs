@@ -172,6 +172,7 @@ fields! {
     TcpReset "tcp.flags.reset" Bool, "RST";
     TcpPush "tcp.flags.push" Bool, "PSH";
     TcpWindow "tcp.window_size_value" Uint(16), "Window field, unscaled";
+    TcpChecksumStatus "tcp.checksum.status" Uint(8), "Checksum: 0 wrong, 1 right, 2 not checked (Wireshark checks when told to)";
     TcpMss "tcp.options.mss_val" Uint(16), "MSS option";
     Icmp "icmp" OpaqueProtocol, "ICMP";
     IcmpType "icmp.type" Uint(8), "Type: 0 echo reply, 3 unreachable, 8 echo request, 11 time exceeded";
@@ -310,6 +311,7 @@ fields! {
     OwnInnerPort "faultlab.inner.port" Uint(16), "Source and destination port of the decrypted inner packet";
     OwnInnerSrcPort "faultlab.inner.srcport" Uint(16), "Source port of the decrypted inner packet";
     OwnInnerDstPort "faultlab.inner.dstport" Uint(16), "Destination port of the decrypted inner packet";
+    OwnInnerChecksum "faultlab.inner.checksum" Uint(8), "Checksum of a decrypted TCP segment, in transport mode over the addresses outside: 0 wrong, 1 right, 2 not checked";
 }
 
 impl Field {

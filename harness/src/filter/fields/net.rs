@@ -180,6 +180,9 @@ fn tcp(field: Field, t: &Tcp, sink: &mut Sink<'_>) -> bool {
         Field::TcpPush => flag(8),
         Field::TcpAck => flag(16),
         Field::TcpWindow => Value::Uint(t.window.into()),
+        // Of a header that is cut short Wireshark shows nothing but the ports.
+        Field::TcpChecksumStatus if t.header_len == 0 => return false,
+        Field::TcpChecksumStatus => Value::Uint(t.checksum_ok.map_or(2, u64::from)),
         Field::TcpMss => return t.mss.is_some_and(|m| sink(Value::Uint(m.into()))),
         _ => return false,
     };

@@ -43,6 +43,7 @@ fn inner(field: Field, layer: &Layer, sink: &mut Sink<'_>) -> bool {
         (Layer::Ip(ip), Field::OwnInnerSrc6) => address6(ip.src, sink),
         (Layer::Ip(ip), Field::OwnInnerDst6) => address6(ip.dst, sink),
         (Layer::Ip(ip), Field::OwnInnerProto) => sink(Value::Uint(ip.protocol.into())),
+        (Layer::Tcp(t), Field::OwnInnerChecksum) => sink(Value::Uint(t.checksum_ok.map_or(2, u64::from))),
         (Layer::Udp(u), _) => ports(field, u.src, u.dst, sink),
         (Layer::Tcp(t), _) => ports(field, t.src, t.dst, sink),
         _ => false,

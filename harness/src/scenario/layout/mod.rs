@@ -26,7 +26,7 @@ impl Layouts {
     }
 
     /// Adds what is on disk in a folder of layouts; it wins over what is known by the same name.
-    pub fn add_dir(&mut self, dir: &Path) -> std::io::Result<()> {
+    pub fn add_dir(&mut self, dir: &Path) -> Result<(), library::LibraryError> {
         for source in library::read_dir(dir)? {
             self.0.insert(source.id.clone(), source);
         }

@@ -20,7 +20,7 @@ const NAT: &[Param] = &[
     Param::required("outside", Kind::Text, "public interface"),
     Param::optional("ports", Kind::Ports, "external ports to use"),
     Param::default("random", Kind::Bool, "false", "choose external ports at random"),
-    Param::optional("udp-timeout", Kind::Duration, "forget an idle UDP mapping after this long"),
+    Param::optional("udp-timeout", Kind::Seconds, "forget an idle UDP mapping after this long"),
 ];
 const ROUTE: &[Param] =
     &[Param::required("to", Kind::Text, "destination prefix"), Param::required("via", Kind::Text, "next hop's address")];

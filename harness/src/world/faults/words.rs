@@ -66,10 +66,7 @@ pub const WORDS: &[Word] = &[
     Word {
         name: "nat-timeout",
         doc: "Makes a node forget idle UDP mappings early. Proof: the kernel's value read back, and a mapping that was there is gone.",
-        params: &[
-            Param::required("at", Kind::Node, "node that translates"),
-            Param::required("udp", Kind::Duration, "idle time, whole seconds"),
-        ],
+        params: &[Param::required("at", Kind::Node, "node that translates"), Param::required("udp", Kind::Seconds, "idle time")],
     },
     Word {
         name: "nat-flush",

@@ -148,7 +148,10 @@ fn an_icv_of_another_length() {
     let suites = [
         (Cipher::AesGcm(128, 16), Integrity::None),
         (Cipher::ChaCha20Poly1305, Integrity::None),
+        (Cipher::AesCcm(128, 16), Integrity::None),
+        (Cipher::NullAesGmac(128), Integrity::None),
         (Cipher::AesCbc(128), Integrity::HmacSha2_256_128),
+        (Cipher::AesCbc(128), Integrity::AesCmac96),
     ];
     for ((cipher, integrity), icv_len) in suites.into_iter().flat_map(|suite| [0, 4, 12, 15, 20, 40, 255].map(|len| (suite, len))) {
         let sa = SaParams {

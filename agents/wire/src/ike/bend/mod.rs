@@ -164,13 +164,15 @@ impl Pieces {
 
     /// Next Payload fields are set right; all other octets are what they were.
     fn join(self) -> Chain {
-        let mut chain = Chain { first: self.tail.kind, octets: self.tail.octets };
-        for mut piece in self.pieces.into_iter().rev() {
-            set_octet(&mut piece.octets, 0, |_| chain.first);
-            piece.octets.extend(chain.octets);
-            chain = Chain { first: piece.kind, octets: piece.octets };
+        let first = self.pieces.first().unwrap_or(&self.tail).kind;
+        let mut octets = Vec::new();
+        let mut pieces = self.pieces.into_iter().peekable();
+        while let Some(mut piece) = pieces.next() {
+            set_octet(&mut piece.octets, 0, |_| pieces.peek().unwrap_or(&self.tail).kind);
+            octets.extend(piece.octets);
         }
-        chain
+        octets.extend(self.tail.octets);
+        Chain { first, octets }
     }
 }
 

@@ -1,0 +1,191 @@
+//! CREATE_CHILD_SA for child SAs: new ones and new keys for old ones (RFC 7296 §1.3.1, §1.3.3, §2.8, §2.25).
+//!
+//! ```text
+//!  HDR, SK { [N(REKEY_SA),] SA, Ni, [KEi,] TSi, TSr } ──▶
+//!                              ◀── HDR, SK { SA, Nr, [KEr,] TSi, TSr }    or SK { N(error) }
+//! ```
+
+use std::time::Duration;
+
+use wire::ike::emit::Part;
+
+use super::child::{ChildRequest, Phase};
+use super::content::{self, Content};
+use super::context::Context;
+use super::keys::Nonces;
+use super::numbers::{exchange, notify};
+use super::parts;
+use super::sa::{IkeSa, Task};
+use super::timer::Timer;
+use super::window::Asked;
+use crate::crypto::{Group, Initiator};
+
+/// What a peer cannot do now is asked for again after this long (RFC 7296 §2.25: not at once), and up to as much again.
+const RETRY: Duration = Duration::from_secs(5);
+
+impl IkeSa {
+    /// Asks for a child SA. `old`: for its successor.
+    pub(crate) fn send_create_child(&mut self, ctx: &mut Context<'_>, old: Option<u32>, group: Option<Group>) {
+        let replaced = old.and_then(|spi| self.children.iter().find(|c| c.spi_in == spi)).cloned();
+        if old.is_some() && replaced.is_none() {
+            return;
+        }
+        let mut request = self.child_request(ctx, false, replaced.as_ref());
+        if let Some(group) = group {
+            // The peer wants this one: it becomes the first choice.
+            request.ke = Some(Initiator::new(group, ctx.rng));
+            request.suites.iter_mut().for_each(|s| s.groups.sort_by_key(|g| *g != group));
+        }
+        let mut all: Vec<Part> = old.map(|spi| parts::notify_child(notify::REKEY_SA, spi)).into_iter().collect();
+        all.extend(self.child_parts(ctx, &request));
+        let asked = match old {
+            Some(spi) => {
+                self.set_phase(spi, Phase::Rekeying);
+                self.log(ctx, format!("asks for new keys of child SA {spi:08x}"));
+                Asked::RekeyChild(spi, Box::new(request))
+            }
+            None => Asked::NewChild(Box::new(request)),
+        };
+        self.request(ctx, asked, exchange::CREATE_CHILD_SA, all);
+    }
+
+    /// The answer about a new child SA.
+    pub(crate) fn handle_new_child_response(&mut self, ctx: &mut Context<'_>, request: ChildRequest, content: Content<'_>) {
+        if let Some(group) = self.other_group(&request, content) {
+            return self.send_create_child(ctx, None, Some(group));
+        }
+        match self.finish_child(ctx, request, content, None) {
+            Ok(_) => {}
+            Err(why) => self.child_failed(ctx, format!("no child SA: {why}")),
+        }
+    }
+
+    /// The answer about new keys.
+    pub(crate) fn handle_rekey_child_response(&mut self, ctx: &mut Context<'_>, old: u32, request: ChildRequest, content: Content<'_>) {
+        if let Some(group) = self.other_group(&request, content) {
+            return self.send_create_child(ctx, Some(old), Some(group));
+        }
+        let crossed = self.children.iter_mut().find(|c| c.spi_in == old).and_then(|c| c.crossed.take());
+        if content.notify(notify::CHILD_SA_NOT_FOUND).is_some() {
+            // The peer has lost it, or has just closed it (RFC 7296 §2.25.1).
+            self.log(ctx, format!("the peer has no child SA {old:08x}; a new one is asked for"));
+            let successor = crossed.is_some();
+            self.remove_child(ctx, old, true);
+            if !successor && self.children.is_empty() {
+                self.tasks.push_back(Task::NewChild);
+            }
+            return;
+        }
+        match (self.finish_child(ctx, request, content, None), crossed) {
+            (Ok((new, _)), None) => {
+                self.log(ctx, format!("child SA {old:08x} is replaced by {new:08x}"));
+                self.replaced_by_us(ctx, old);
+            }
+            (Ok((new, ours)), Some((theirs, lowest))) => self.settle_children(ctx, old, new, &ours, theirs, &lowest),
+            (Err(why), None) => self.rekeying_failed(ctx, old, &why),
+            // The peer's own re-keying has made a successor: it deletes the old one.
+            (Err(why), Some(_)) => {
+                self.log(ctx, format!("own re-keying of {old:08x} has failed ({why}), the peer's has not"));
+                self.set_phase(old, Phase::Replaced);
+            }
+        }
+    }
+
+    /// Both sides made a successor: the one with the lowest of the four nonces goes, deleted by who made it; the other's maker deletes the
+    /// old SA (RFC 7296 §2.8.1).
+    fn settle_children(&mut self, ctx: &mut Context<'_>, old: u32, ours: u32, nonces: &Nonces, theirs: u32, lowest: &[u8]) {
+        let ours_goes = nonces.lowest() < lowest;
+        self.log(ctx, format!("both sides re-keyed {old:08x} at once: {}", if ours_goes { "ours goes" } else { "the peer's goes" }));
+        if ours_goes {
+            self.set_phase(ours, Phase::Replaced);
+            self.set_phase(old, Phase::Replaced);
+            self.use_child(ctx, theirs);
+            self.tasks.push_back(Task::DeleteChild(ours));
+        } else {
+            self.set_phase(theirs, Phase::Replaced);
+            self.use_child(ctx, ours);
+            self.replaced_by_us(ctx, old);
+        }
+    }
+
+    fn replaced_by_us(&mut self, _ctx: &mut Context<'_>, old: u32) {
+        self.set_phase(old, Phase::Replaced);
+        self.timers.clear(Timer::RekeyChild(old));
+        self.tasks.push_back(Task::DeleteChild(old));
+    }
+
+    /// Sends on this child SA from now on.
+    pub(crate) fn use_child(&mut self, ctx: &mut Context<'_>, spi_in: u32) {
+        if let Some(child) = self.children.iter().find(|c| c.spi_in == spi_in) {
+            ctx.path.use_outbound(child.policy, child.spi_out);
+        }
+    }
+
+    fn rekeying_failed(&mut self, ctx: &mut Context<'_>, old: u32, why: &str) {
+        let after = RETRY + Duration::from_millis(u64::from(ctx.rng.u32() % 5000));
+        self.log(ctx, format!("no new keys for child SA {old:08x}: {why}; tried again in {:.1} s", after.as_secs_f32()));
+        self.set_phase(old, Phase::Installed);
+        self.timers.set(Timer::RekeyChild(old), ctx.now + after);
+    }
+
+    /// The group that the peer wants instead, if we can do it and have not just tried.
+    fn other_group(&self, request: &ChildRequest, content: Content<'_>) -> Option<Group> {
+        let wanted = content.wanted_group()?;
+        let tried = request.ke.as_ref().map(Initiator::group);
+        (tried != Some(wanted) && request.suites.iter().any(|s| s.groups.contains(&wanted))).then_some(wanted)
+    }
+
+    pub(crate) fn set_phase(&mut self, spi_in: u32, phase: Phase) {
+        if let Some(child) = self.children.iter_mut().find(|c| c.spi_in == spi_in) {
+            child.phase = phase;
+        }
+    }
+
+    /// The peer's request. The payloads of the response.
+    pub(crate) fn handle_create_child_request(&mut self, ctx: &mut Context<'_>, content: Content<'_>) -> Vec<Part> {
+        // Children of an IKE SA that is being replaced belong to its successor (RFC 7296 §2.25.2).
+        if self.is_rekeying() {
+            return vec![parts::notify(notify::TEMPORARY_FAILURE, &[])];
+        }
+        let replaced = match content.notify(notify::REKEY_SA) {
+            None => None,
+            Some(told) => match self.rekeyed_child(ctx, told.spi) {
+                Ok(spi_in) => Some(spi_in),
+                Err(refusal) => return refusal,
+            },
+        };
+        match self.answer_child(ctx, content, None, replaced) {
+            Err((kind, data)) => {
+                self.log(ctx, format!("the peer's request for a child SA is refused: {}", content::name(kind)));
+                vec![parts::notify(kind, &data)]
+            }
+            Ok((new, all, nonces)) => {
+                if let Some(old) = replaced.and_then(|spi| self.children.iter_mut().find(|c| c.spi_in == spi)) {
+                    match old.phase {
+                        Phase::Rekeying => old.crossed = Some((new, nonces.lowest().to_vec())),
+                        _ => old.phase = Phase::Replaced,
+                    }
+                    let old = old.spi_in;
+                    self.timers.clear(Timer::RekeyChild(old));
+                    self.log(ctx, format!("the peer has replaced child SA {old:08x} by {new:08x}"));
+                }
+                all
+            }
+        }
+    }
+
+    /// The child SA whose keys the peer wants to renew, by its own inbound SPI. `Err`: the response that refuses.
+    fn rekeyed_child(&mut self, ctx: &mut Context<'_>, spi: &[u8]) -> Result<u32, Vec<Part>> {
+        let named = <[u8; 4]>::try_from(spi).ok().map(u32::from_be_bytes);
+        let Some(child) = named.and_then(|spi| self.child_by_peer(spi)).map(|i| &self.children[i]) else {
+            let spi = named.unwrap_or_default();
+            self.log(ctx, format!("the peer asks for new keys of a child SA {spi:08x} that is not there"));
+            return Err(vec![parts::notify_child(notify::CHILD_SA_NOT_FOUND, spi)]);
+        };
+        match child.phase {
+            // We are closing it (RFC 7296 §2.25.1).
+            Phase::Deleting | Phase::Replaced => Err(vec![parts::notify(notify::TEMPORARY_FAILURE, &[])]),
+            Phase::Installed | Phase::Rekeying => Ok(child.spi_in),
+        }
+    }
+}

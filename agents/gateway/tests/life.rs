@@ -1,0 +1,290 @@
+//! Life after set-up, in memory: new keys, collisions, ends, movements.
+
+mod sim;
+
+use std::time::Duration;
+
+use faultlab_gateway::Command;
+use peer::{ChildAction, GatewayConfig, GatewayEventKind, MessageAction, MessageRule, WhichMessage};
+use sim::*;
+
+fn established(tweak: impl FnOnce(&mut GatewayConfig, &mut GatewayConfig)) -> Pair {
+    let mut pair = Pair::new(3, FAIR, tweak);
+    pair.initiate(WEST);
+    pair.run_s(1);
+    assert!(pair.passes(), "{}", pair.story());
+    pair
+}
+
+/// Exchange types of the requests sent since, west's then east's, by the clear header.
+fn requests(pair: &Pair, from: usize) -> Vec<u8> {
+    let requests = pair.sent[from..].iter().filter(|(_, f)| f.to.port() == 500 && f.data[19] & 0x20 == 0);
+    requests.map(|(_, f)| f.data[18]).collect()
+}
+
+#[test]
+fn child_keys_are_renewed_by_either_side_without_a_lost_packet() {
+    for side in [WEST, EAST] {
+        let mut pair = established(|_, _| {});
+        for round in 0..3 {
+            let name = pair.name(side);
+            pair.command(side, Command::RekeyChild(name));
+            for _ in 0..100 {
+                assert!(pair.passes(), "round {round}: {}", pair.story());
+            }
+            assert_eq!((pair.children(WEST), pair.children(EAST)), (1, 1), "{}", pair.story());
+        }
+    }
+}
+
+#[test]
+fn ike_keys_are_renewed_by_either_side_and_the_children_move() {
+    for side in [WEST, EAST] {
+        let mut pair = established(|_, _| {});
+        for _ in 0..3 {
+            let name = pair.name(side);
+            pair.command(side, Command::RekeyIke(name));
+            pair.run_s(1);
+            assert!(pair.passes(), "{}", pair.story());
+            assert_eq!((pair.ike_sas(WEST), pair.ike_sas(EAST)), (1, 1), "{}", pair.story());
+        }
+        let name = pair.name(1 - side);
+        pair.command(1 - side, Command::RekeyChild(name));
+        pair.run_s(10);
+        assert!(pair.passes(), "{}", pair.story());
+    }
+}
+
+#[test]
+fn both_sides_may_renew_child_keys_at_once() {
+    for seed in 0..20 {
+        let mut pair = Pair::new(seed, FAIR, |_, _| {});
+        pair.initiate(WEST);
+        pair.run_s(1);
+        let (w, e) = (pair.name(WEST), pair.name(EAST));
+        pair.command(WEST, Command::RekeyChild(w));
+        pair.command(EAST, Command::RekeyChild(e));
+        for _ in 0..20 {
+            assert!(pair.passes(), "{}", pair.story());
+        }
+        pair.run_s(10);
+        assert_eq!((pair.children(WEST), pair.children(EAST)), (1, 1), "seed {seed} {}", pair.story());
+        assert!(pair.passes());
+        assert!(pair.story().contains("both sides re-keyed"), "they must have crossed");
+    }
+}
+
+#[test]
+fn both_sides_may_renew_the_ike_sa_at_once() {
+    for seed in 0..20 {
+        let mut pair = Pair::new(seed, FAIR, |_, _| {});
+        pair.initiate(WEST);
+        pair.run_s(1);
+        let (w, e) = (pair.name(WEST), pair.name(EAST));
+        pair.command(WEST, Command::RekeyIke(w.clone()));
+        pair.command(EAST, Command::RekeyIke(e));
+        pair.run_s(70);
+        assert_eq!((pair.ike_sas(WEST), pair.ike_sas(EAST)), (1, 1), "seed {seed} {}", pair.story());
+        assert_eq!((pair.children(WEST), pair.children(EAST)), (1, 1), "seed {seed} {}", pair.story());
+        pair.command(WEST, Command::RekeyChild(w));
+        pair.run_s(10);
+        assert!(pair.passes(), "seed {seed} {}", pair.story());
+        assert!(pair.story().contains("both sides re-keyed the IKE SA"), "they must have crossed");
+    }
+}
+
+#[test]
+fn every_pair_of_tasks_may_cross() {
+    type Make = fn(String) -> Command;
+    let all: [Make; 3] = [Command::RekeyChild, Command::RekeyIke, Command::Close];
+    for (i, west) in all.iter().enumerate() {
+        for (j, east) in all.iter().enumerate() {
+            let mut pair = established(|_, _| {});
+            let (w, e) = (pair.name(WEST), pair.name(EAST));
+            pair.command(WEST, west(w));
+            pair.command(EAST, east(e));
+            pair.run_s(120);
+            let closed = i == 2 || j == 2;
+            let expected = usize::from(!closed);
+            assert_eq!((pair.ike_sas(WEST), pair.ike_sas(EAST)), (expected, expected), "{i} {j} {}", pair.story());
+            assert_eq!((pair.children(WEST), pair.children(EAST)), (expected, expected), "{i} {j} {}", pair.story());
+            assert!(closed || pair.passes(), "{i} {j} {}", pair.story());
+        }
+    }
+}
+
+#[test]
+fn lifetimes_lead_to_new_keys_in_time() {
+    let mut pair = established(|w, _| {
+        w.connections[0].child_rekey = Some(Duration::from_secs(3000));
+        w.connections[0].child_life = Some(Duration::from_secs(3600));
+        w.connections[0].ike_rekey = Some(Duration::from_secs(10_000));
+    });
+    pair.run_s(24 * 3600);
+    assert!(pair.passes(), "{}", pair.story());
+    assert_eq!((pair.children(WEST), pair.ike_sas(WEST)), (1, 1), "{}", pair.story());
+    let renewed = pair.sides[WEST].events.iter().filter(|(_, e)| matches!(e, GatewayEventKind::ChildUp { .. })).count();
+    assert!((28..=30).contains(&renewed), "{renewed}");
+}
+
+#[test]
+fn a_hard_lifetime_ends_a_child_with_a_delete() {
+    let mut pair = established(|w, _| w.connections[0].child_life = Some(Duration::from_secs(60)));
+    pair.run_s(57);
+    assert!(pair.passes());
+    pair.run_s(10);
+    assert!(!pair.passes());
+    assert_eq!((pair.children(WEST), pair.children(EAST)), (0, 0), "{}", pair.story());
+    assert_eq!((pair.ike_sas(WEST), pair.ike_sas(EAST)), (1, 1));
+}
+
+#[test]
+fn octets_and_packets_lead_to_new_keys_too() {
+    let mut pair = established(|w, _| w.connections[0].options.rekey_packets = Some(10));
+    for _ in 0..30 {
+        assert!(pair.passes(), "{}", pair.story());
+    }
+    pair.run_s(10);
+    assert_eq!(pair.children(WEST), 1, "{}", pair.story());
+    assert!(pair.story().contains("is replaced by"), "{}", pair.story());
+}
+
+#[test]
+fn an_unused_child_is_closed() {
+    let mut pair = established(|w, _| w.connections[0].inactivity = Some(Duration::from_secs(30)));
+    pair.run_s(20);
+    assert!(pair.passes());
+    pair.run_s(29);
+    assert_eq!(pair.children(WEST), 1);
+    pair.run_s(5);
+    assert_eq!((pair.children(WEST), pair.children(EAST)), (0, 0), "{}", pair.story());
+}
+
+#[test]
+fn a_dead_peer_is_noticed_and_what_is_said_is_done() {
+    let mut pair = established(|w, _| {
+        w.connections[0].dpd_delay = Some(Duration::from_secs(5));
+        w.connections[0].dpd_action = ChildAction::Start;
+    });
+    pair.run_s(60);
+    assert_eq!(pair.ike_sas(WEST), 1, "it is alive: {}", pair.story());
+    pair.filter = Some(Box::new(|_| false));
+    pair.run_s(20);
+    assert_eq!((pair.ike_sas(WEST), pair.children(WEST)), (0, 0), "{}", pair.story());
+    pair.filter = None;
+    pair.command(WEST, Command::Initiate("west-east".into()));
+    pair.run_s(10);
+    assert!(pair.passes(), "{}", pair.story());
+    assert_eq!((pair.ike_sas(EAST), pair.children(EAST)), (1, 1), "INITIAL_CONTACT ends the old one: {}", pair.story());
+}
+
+#[test]
+fn traffic_makes_liveness_checks_needless() {
+    let mut pair = established(|w, _| w.connections[0].dpd_delay = Some(Duration::from_secs(5)));
+    let from = pair.sent.len();
+    for _ in 0..30 {
+        pair.run_s(1);
+        assert!(pair.passes());
+    }
+    assert_eq!(requests(&pair, from), [], "{}", pair.story());
+    pair.run_s(11);
+    assert_eq!(requests(&pair, from), [37, 37]);
+}
+
+#[test]
+fn keepalives_go_out_only_from_behind_a_nat_and_only_in_silence() {
+    let mut pair = established(|w, e| {
+        w.nat_keepalive = Some(Duration::from_secs(20));
+        // East pretends, so that west believes that it is alone outside; and the other way round.
+        e.connections[0].force_encap = true;
+        e.nat_keepalive = Some(Duration::from_secs(20));
+        w.connections[0].force_encap = true;
+    });
+    let keepalives = |pair: &Pair| pair.sent.iter().filter(|(_, f)| f.data == [0xff]).count();
+    pair.run_s(120);
+    assert_eq!(keepalives(&pair), 0, "nobody is behind a NAT");
+}
+
+#[test]
+fn an_initiator_moves_and_its_peer_follows() {
+    let mut pair = established(|w, e| {
+        w.connections[0].mobike = true;
+        e.connections[0].mobike = true;
+    });
+    let (old, new) = (pair.sides[WEST].address, "192.0.2.77".parse().unwrap());
+    pair.sides[WEST].address = new;
+    pair.command(WEST, Command::Moved { from: old, to: new });
+    pair.run_s(2);
+    assert!(pair.passes(), "{}", pair.story());
+    let last = &pair.esp[pair.esp.len() - 2..];
+    assert!(last.iter().any(|(_, o, _)| o.from == new) && last.iter().any(|(_, o, _)| o.to == new), "{}", pair.story());
+}
+
+#[test]
+fn a_refused_rekeying_is_tried_again_until_the_end() {
+    let mut pair = established(|w, e| {
+        w.connections[0].esp_proposals = vec!["aes128-sha256-ecp256".into()];
+        w.connections[0].child_rekey = Some(Duration::from_secs(60));
+        w.connections[0].child_life = Some(Duration::from_secs(90));
+        e.connections[0].esp_proposals = vec!["aes128-sha256".into()];
+    });
+    let from = pair.sent.len();
+    pair.run_s(80);
+    assert!(pair.passes(), "the old keys still work: {}", pair.story());
+    let tries = requests(&pair, from).iter().filter(|e| **e == 36).count();
+    assert!((2..=5).contains(&tries), "{tries}");
+    pair.run_s(20);
+    assert!(!pair.passes(), "{}", pair.story());
+}
+
+#[test]
+fn an_ignored_rekeying_is_given_up_and_so_is_the_peer() {
+    let mut pair = established(|w, e| {
+        w.connections[0].child_rekey = Some(Duration::from_secs(60));
+        e.misbehave.switches.ignore_rekey = true;
+    });
+    let from = pair.sent.len();
+    pair.run_s(62);
+    assert_eq!(requests(&pair, from), [36; 4], "{}", pair.story());
+    pair.run_s(5);
+    assert_eq!(pair.ike_sas(WEST), 0, "{}", pair.story());
+}
+
+fn rule(nth: u32, inbound: bool, action: MessageAction) -> MessageRule {
+    MessageRule { which: WhichMessage { nth: Some(nth), inbound, ..WhichMessage::default() }, action }
+}
+
+#[test]
+fn a_message_is_lost_once_or_for_ever() {
+    for inbound in [false, true] {
+        let mut pair = Pair::new(1, FAIR, |w, _| w.misbehave.messages = vec![rule(2, inbound, MessageAction::Drop)]);
+        pair.initiate(WEST);
+        pair.run_s(3);
+        assert!(pair.passes(), "a retransmission passes: {}", pair.story());
+    }
+    let mut pair = Pair::new(1, FAIR, |w, _| w.misbehave.messages = vec![rule(2, false, MessageAction::Block)]);
+    pair.initiate(WEST);
+    pair.run_s(10);
+    assert_eq!(pair.sides[WEST].failures.len(), 1);
+    assert_eq!(pair.sent.len(), 2, "IKE_SA_INIT only");
+}
+
+#[test]
+fn delayed_doubled_and_replayed_messages_do_no_harm() {
+    for inbound in [false, true] {
+        for action in [
+            MessageAction::Duplicate(3),
+            MessageAction::Delay(Duration::from_millis(200)),
+            MessageAction::Delay(Duration::from_millis(700)),
+            MessageAction::Replay(Duration::from_secs(2)),
+        ] {
+            for nth in 1..=2 {
+                let mut pair = Pair::new(1, FAIR, |w, _| w.misbehave.messages = vec![rule(nth, inbound, action.clone())]);
+                pair.initiate(WEST);
+                pair.run_s(8);
+                assert!(pair.passes(), "{inbound} {nth} {action:?} {}", pair.story());
+                assert_eq!((pair.ike_sas(EAST), pair.children(EAST)), (1, 1), "{inbound} {nth} {action:?} {}", pair.story());
+            }
+        }
+    }
+}
