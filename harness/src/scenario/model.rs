@@ -328,9 +328,13 @@ impl Plan {
     }
 
     /// What gateway number `index` alone needs.
-    pub fn needs_of(&self, index: usize) -> Option<Capability> {
-        let config = &self.gateways.get(index)?.config;
-        (config.misbehave != Misbehave::default()).then_some(Capability::Misbehave)
+    pub fn needs_of(&self, index: usize) -> Vec<Capability> {
+        let Some(config) = self.gateways.get(index).map(|g| &g.config) else { return Vec::new() };
+        let needs = [
+            (config.misbehave != Misbehave::default(), Capability::Misbehave),
+            (config.connections.iter().any(|c| !c.nat_traversal), Capability::NattOff),
+        ];
+        needs.into_iter().filter_map(|(needed, capability)| needed.then_some(capability)).collect()
     }
 
     /// Tap names in interface order: `node.iface`.
