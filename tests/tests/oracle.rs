@@ -14,7 +14,6 @@ use faultlab::cli::scenarios;
 use faultlab::dissect::{Capture, Dissector};
 use faultlab::filter::{Analysis, Filter};
 use faultlab::run::artefacts;
-use faultlab::run::drivers::Pairing;
 use faultlab::run::orchestrate::{self, Options};
 use faultlab::run::worlds::{WorldChoice, Worlds};
 use faultlab::scenario::model::{Plan, Scenario, Side};
@@ -35,7 +34,7 @@ fn main() {
     let worlds = Worlds::default();
     let asking = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap_or_else(|e| panic!("{e}"));
     let trials = all.into_iter().map(|scenario| {
-        let able = || asking.block_on(worlds.choose(WorldChoice::Auto, &scenario, &Pairing::default()));
+        let able = || asking.block_on(worlds.cast(WorldChoice::Auto, &scenario, None));
         let skip = world.clone().and(tools.clone()).and_then(|()| able().map(|_| ())).err();
         if let (Some(reason), false) = (&skip, arguments.list) {
             eprintln!("oracle {}: skipped({reason})", scenario.id);
@@ -49,7 +48,7 @@ fn main() {
 fn trial(scenario: &Scenario, all: &BTreeSet<String>) -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let options = Options {
-        pairing: Pairing::default(),
+        pairing: None,
         world: WorldChoice::Auto,
         real_time: false,
         jobs: 2,

@@ -71,7 +71,7 @@ fn plan(scenarios: &[Scenario]) -> Vec<(&Scenario, WorldChoice, Pairing)> {
 
 fn trial(scenario: &Scenario, world: WorldChoice, pairing: &Pairing) -> Result<(), Failed> {
     let options = Options {
-        pairing: pairing.clone(),
+        pairing: Some(pairing.clone()),
         world,
         real_time: false,
         jobs: 2,

@@ -281,6 +281,7 @@ impl Gateway {
             Command::PathMtu { to, mtu } => {
                 self.path.set_path_mtu(now, to, mtu);
             }
+            Command::LinkMtu(mtu) => self.path.set_link_mtu(mtu),
         }
         Ok(())
     }

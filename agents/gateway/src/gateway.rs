@@ -86,6 +86,8 @@ pub enum Command {
         /// Octets, outer IP header included.
         mtu: u16,
     },
+    /// The own outer link lets packets of this many octets pass.
+    LinkMtu(u16),
 }
 
 /// Outer header of an ESP packet that must be sent.

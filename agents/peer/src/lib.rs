@@ -153,6 +153,8 @@ pub struct Launch {
     pub spawner: Arc<dyn Spawner>,
     /// The node's inside.
     pub inside: Arc<dyn Inside>,
+    /// For implementations that draw all their randomness from a seed: the same seed and the same inputs give the same octets.
+    pub seed: u64,
     /// Where to send what happens in the daemon.
     pub events: tokio::sync::mpsc::UnboundedSender<GatewayEvent>,
 }
@@ -254,8 +256,12 @@ pub struct Probe {
 /// One running gateway.
 #[async_trait]
 pub trait Gateway: Send {
-    /// Process id as seen in the cell.
+    /// Process id as seen in the cell; `None`: nothing runs, or it has no process of its own.
     fn pid(&self) -> Option<u32>;
+    /// What runs now, in words that no other life of this gateway has; `None`: nothing.
+    fn life(&self) -> Option<String> {
+        self.pid().map(|pid| format!("process {pid}"))
+    }
     /// Settings that the daemon confirmed so far.
     fn accepted(&self) -> Vec<Accepted>;
     /// Brings a child SA up (and its IKE SA when needed). Returns at the latest after `deadline`; the attempt goes on.

@@ -1,4 +1,5 @@
-//! IO: runs the pure probes and dialogues of `agents/traffic` on sockets that belong to a node of the lab.
+//! IO: runs the pure agents on sockets that belong to a node of the lab: the probes and dialogues of `agents/traffic`, and the
+//! in-house gateway of `agents/gateway`.
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -47,11 +48,14 @@ pub enum ProbeOutcome {
 }
 
 mod error;
+mod inhouse;
 mod ping;
 mod services;
+mod sys;
 mod tcp;
 mod udp;
 
+pub use inhouse::{Birth, InHouse, Machine, Made, Maker};
 pub use ping::{Ping, ping};
 pub use services::{DnsServer, HttpServer};
 pub use tcp::{Http, Tcp, http, tcp};

@@ -26,7 +26,8 @@ pub struct RunArgs {
     /// Scenario files, ids, groups or tags; all scenarios when none is given.
     #[arg(value_name = "FILE|ID|TAG")]
     pub what: Vec<String>,
-    /// Who plays whom: the first gateway's implementation, then the others'.
+    /// Who plays whom: the first gateway's implementation, then the others'; default: in each scenario, the first implementation
+    /// that can, on all sides.
     #[arg(long, value_name = "A:B")]
     pub pair: Option<Pairing>,
     /// Whose kernel carries the packets.
@@ -88,7 +89,7 @@ pub fn run(args: &RunArgs, library: &Library) -> Result<Exit, CliError> {
     let scenarios = scenarios::select(library, &args.what)?;
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let options = Options {
-        pairing: args.pair.clone().unwrap_or_default(),
+        pairing: args.pair.clone(),
         world: if args.keep && args.world == WorldChoice::Auto { WorldChoice::Host } else { args.world },
         real_time: args.real_time,
         jobs: args.jobs.map_or(cores * 4, usize::from),

@@ -95,7 +95,7 @@ fn batches(store: &Store, request: &Request<'_>, shared: &Shared<'_>) -> Result<
 async fn batch(batch: &Batch, places: &Arc<Places>, jobs: usize, shared: &Shared<'_>) {
     let cell = CellId { scenario: String::new(), pairing: batch.pairing.to_string(), world: batch.world };
     let options = Options {
-        pairing: batch.pairing.clone(),
+        pairing: Some(batch.pairing.clone()),
         world: batch.world.into(),
         real_time: false,
         jobs,

@@ -11,6 +11,8 @@ use owo_colors::OwoColorize;
 use super::{Reporter, RunInfo, ScenarioResult, tally};
 use crate::event::{Event, StepResult, What};
 use crate::run::artefacts;
+use crate::run::drivers::Pairing;
+use crate::run::orchestrate::AUTO;
 use crate::run::outcome::{ExpectReport, FaultState, Found, PacketLine, SideReport, Verdict};
 use crate::scenario::model::{Must, ScenarioKind, Side};
 
@@ -21,6 +23,8 @@ const LINE: usize = 140;
 pub struct Human {
     colour: bool,
     verbose: bool,
+    /// Each scenario has its own pairing.
+    auto: bool,
     bars: Option<MultiProgress>,
     lines: BTreeMap<(String, Side), ProgressBar>,
 }
@@ -30,7 +34,7 @@ impl Human {
     pub fn new(verbose: bool) -> Human {
         let terminal = std::io::stderr().is_terminal();
         let colour = terminal && std::env::var_os("NO_COLOR").is_none();
-        Human { colour, verbose, bars: terminal.then(MultiProgress::new), lines: BTreeMap::new() }
+        Human { colour, verbose, auto: false, bars: terminal.then(MultiProgress::new), lines: BTreeMap::new() }
     }
 
     fn print(&self, text: &str) {
@@ -46,10 +50,11 @@ impl Reporter for Human {
     fn begin(&mut self, run: &RunInfo<'_>) {
         let n = run.scenarios.len();
         self.verbose |= n <= 2;
+        self.auto = run.pairing == AUTO;
         self.print(&format!(
             "faultlab: {n} scenario{}, {}, up to {} cells at once; evidence in {}",
             if n == 1 { "" } else { "s" },
-            run.pairing,
+            if self.auto { "each with the first implementation that can" } else { run.pairing },
             run.jobs,
             run.dir.display()
         ));
@@ -80,7 +85,7 @@ impl Reporter for Human {
     }
 
     fn scenario_ended(&mut self, result: &ScenarioResult) {
-        self.print(&headline(result, self.colour));
+        self.print(&headline(result, self.auto, self.colour));
         if self.verbose || !matches!(result.verdict, Verdict::Reproduced | Verdict::Skipped(_)) {
             self.print(&explain(result, self.colour));
         }
@@ -103,7 +108,8 @@ fn progress(what: &What) -> Option<String> {
     }
 }
 
-fn headline(r: &ScenarioResult, colour: bool) -> String {
+/// `auto`: the pairing is told when it is not the usual one.
+fn headline(r: &ScenarioResult, auto: bool, colour: bool) -> String {
     let (mark, word) = match &r.verdict {
         Verdict::Reproduced => ("✓", paint(r.verdict.word(), Tone::Good, colour)),
         Verdict::Skipped(_) => ("–", paint(r.verdict.word(), Tone::Dim, colour)),
@@ -112,6 +118,8 @@ fn headline(r: &ScenarioResult, colour: bool) -> String {
     let mut line = format!("{mark} {:<34} {word} {:>5.1} s  {}", r.scenario, r.elapsed.as_secs_f64(), r.title);
     if let Verdict::Skipped(reason) = &r.verdict {
         let _ = write!(line, "\n    {reason}");
+    } else if auto && r.pairing != Pairing::default().to_string() {
+        let _ = write!(line, " ({})", r.pairing);
     }
     line
 }

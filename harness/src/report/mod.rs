@@ -48,7 +48,7 @@ pub fn to_stdout(text: &str) -> io::Result<()> {
 pub struct RunInfo<'a> {
     /// The scenarios.
     pub scenarios: &'a [Scenario],
-    /// Pairing in words: `strongswan:strongswan`.
+    /// Pairing in words: `strongswan:strongswan`; `auto` when each scenario has its own.
     pub pairing: &'a str,
     /// Evidence folder of the run.
     pub dir: &'a Path,

@@ -6,7 +6,12 @@ use crate::scenario::model::Plan;
 
 /// All implementations, the default first.
 pub fn all() -> Vec<Box<dyn Driver>> {
-    vec![Box::new(strongswan::StrongSwan::new()), Box::new(libreswan::Libreswan::new()), Box::new(openiked::OpenIked::new())]
+    vec![
+        Box::new(runtime::InHouse::new()),
+        Box::new(strongswan::StrongSwan::new()),
+        Box::new(libreswan::Libreswan::new()),
+        Box::new(openiked::OpenIked::new()),
+    ]
 }
 
 /// An implementation by name.
@@ -58,6 +63,14 @@ impl Pairing {
     pub fn all_of(names: &[&str]) -> Vec<Pairing> {
         let pair = |a: &str, b: &str| Pairing { first: a.to_owned(), others: b.to_owned() };
         names.iter().flat_map(|a| names.iter().map(|b| pair(a, b))).collect()
+    }
+
+    /// What may be tried for a scenario: what was asked for, or else each implementation with itself, in the table's order.
+    pub fn candidates(asked: Option<&Pairing>) -> Vec<Pairing> {
+        match asked {
+            Some(pairing) => vec![pairing.clone()],
+            None => names().iter().map(|n| Pairing { first: (*n).to_owned(), others: (*n).to_owned() }).collect(),
+        }
     }
 
     /// Implementation of the plan's gateway number `index`.

@@ -249,25 +249,27 @@ async fn daemon(lab: &Rc<Lab>, fault: &Fault) -> Result<String, String> {
     let name = fault.args.text("at").unwrap_or_default();
     let gateway = lab.gateways.get(name).ok_or_else(|| format!("no gateway `{name}`"))?;
     let mut gateway = gateway.lock().await;
-    let before = gateway.pid().ok_or_else(|| format!("{name}'s daemon was not running"))?;
+    let before = gateway.life().ok_or_else(|| format!("{name}'s daemon was not running"))?;
+    let process = gateway.pid();
     let kill = fault.action != "daemon-stop";
     gateway.stop(kill).await.map_err(|e| e.to_string())?;
-    if std::path::Path::new(&format!("/proc/{before}/root")).exists() {
-        return Err(format!("process {before} is still there"));
+    let there = process.is_some_and(|pid| std::path::Path::new(&format!("/proc/{pid}/root")).exists());
+    if there || gateway.life().is_some() {
+        return Err(format!("{before} is still there"));
     }
     let state = if kill { "killed" } else { "stopped" };
     lab.ledger.emit(What::Daemon { gateway: name.to_owned(), state: state.to_owned() });
     if fault.action != "daemon-restart" {
-        return Ok(format!("{name}'s daemon was {state}: process {before} is gone"));
+        return Ok(format!("{name}'s daemon was {state}: {before} is gone"));
     }
     // SAs in the kernel outlive a killed daemon, but not the reboot that this stands for.
     let node = lab.world.node(name).map_err(|e| e.to_string())?;
     node.run(xfrm::flush).and_then(|r| r).map_err(|e| format!("{name}'s kernel keeps its SAs: {e}"))?;
     gateway.restart().await.map_err(|e| e.to_string())?;
     lab.ledger.emit(What::Daemon { gateway: name.to_owned(), state: "restarted".to_owned() });
-    match gateway.pid() {
+    match gateway.life() {
         Some(now) if now != before => {
-            Ok(format!("{name}'s daemon was killed (process {before} is gone) and started again as process {now}, without any SA"))
+            Ok(format!("{name}'s daemon was killed ({before} is gone) and started again as {now}, without any SA"))
         }
         _ => Err(format!("{name}'s daemon did not come back")),
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use peer::{DriverError, Gateway, GatewayEvent, Launch};
 use serde::{Deserialize, Serialize};
+use sha1::{Digest, Sha1};
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::LocalSet;
 use tokio::time::Instant;
@@ -216,7 +217,8 @@ async fn start_gateways(
         let node = world.node(&name).map_err(|e| trouble(Whose::Us, e.to_string()))?;
         let dir = job.dir.join(artefacts::GATEWAYS).join(&name);
         make_dir(&dir)?;
-        let launch = Launch { config: g.config.clone(), dir, spawner: node.clone(), inside: node, events: events.clone() };
+        let seed = seed(&plan.scenario, &name);
+        let launch = Launch { config: g.config.clone(), dir, spawner: node.clone(), inside: node, seed, events: events.clone() };
         let gateway = driver.start(launch).await.map_err(|e| match e {
             // What the default implementation refuses is a mistake of the scenario.
             DriverError::Refused { .. } if drivers::names().first() != Some(&implementation) => trouble(Whose::Pairing, e.to_string()),
@@ -225,6 +227,12 @@ async fn start_gateways(
         Ok::<_, Trouble>((name, Mutex::new(gateway)))
     });
     futures_util::future::try_join_all(starts).await.map(|all| all.into_iter().collect())
+}
+
+/// The same for both twins, and whenever the scenario is run.
+fn seed(scenario: &str, gateway: &str) -> u64 {
+    let hash = Sha1::digest(format!("{scenario}/{gateway}"));
+    hash.iter().take(8).fold(0, |n, octet| n << 8 | u64::from(*octet))
 }
 
 fn make_dir(dir: &Path) -> Result<(), Trouble> {

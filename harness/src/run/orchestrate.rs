@@ -24,8 +24,8 @@ use crate::world::pocket::Pocket;
 /// How to run.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Who plays whom.
-    pub pairing: Pairing,
+    /// Who plays whom; `None`: in each scenario, on all sides, the first implementation of the table that can.
+    pub pairing: Option<Pairing>,
     /// Whose kernel.
     pub world: WorldChoice,
     /// Pockets let time pass as on the host.
@@ -41,6 +41,9 @@ pub struct Options {
     /// Name of this run.
     pub run: String,
 }
+
+/// What stands for the pairing of a run that chooses one for each scenario.
+pub const AUTO: &str = "auto";
 
 /// What a side's task says.
 enum Heard {
@@ -67,20 +70,26 @@ pub async fn run(scenarios: &[Scenario], options: &Options, reporter: &mut dyn R
 pub async fn run_at(places: &Arc<Places>, scenarios: &[Scenario], options: &Options, reporter: &mut dyn Reporter) -> Finished {
     let begun = Instant::now();
     let dir = options.root.join(&options.run);
-    let pairing = options.pairing.to_string();
+    let pairing = options.pairing.as_ref().map_or_else(|| AUTO.to_owned(), Pairing::to_string);
     reporter.begin(&RunInfo { scenarios, pairing: &pairing, dir: &dir, jobs: options.jobs });
     let (say, mut hear) = mpsc::unbounded_channel();
     let mut tasks = JoinSet::new();
     let mut results: Vec<Option<ScenarioResult>> = Vec::new();
     let mut open: Vec<usize> = Vec::new();
+    let mut pairings: Vec<Pairing> = Vec::new();
     for (i, scenario) in scenarios.iter().enumerate() {
-        let world = match places.worlds.choose(options.world, scenario, &options.pairing).await {
-            Ok(world) => world,
+        let world = match places.worlds.cast(options.world, scenario, options.pairing.as_ref()).await {
+            Ok((pairing, world)) => {
+                pairings.push(pairing);
+                world
+            }
             Err(reason) => {
-                let r = result(scenario, options, Verdict::Skipped(reason), Vec::new(), Duration::ZERO);
+                let pairing = options.pairing.clone().unwrap_or_default();
+                let r = result(scenario, options, &pairing, Verdict::Skipped(reason), Vec::new(), Duration::ZERO);
                 reporter.scenario_ended(&r);
                 results.push(Some(r));
                 open.push(0);
+                pairings.push(pairing);
                 continue;
             }
         };
@@ -91,7 +100,7 @@ pub async fn run_at(places: &Arc<Places>, scenarios: &[Scenario], options: &Opti
             .collect();
         open.push(plans.len());
         for plan in plans {
-            tasks.spawn(side(i, job(scenario, plan, options, world), Arc::clone(places), say.clone()));
+            tasks.spawn(side(i, job(scenario, plan, options, &pairings[i], world), Arc::clone(places), say.clone()));
         }
     }
     drop(say);
@@ -114,7 +123,7 @@ pub async fn run_at(places: &Arc<Places>, scenarios: &[Scenario], options: &Opti
                     let mut reports = std::mem::take(reports);
                     reports.sort_by_key(|r| r.side);
                     let elapsed = starts.get(&i).map_or(Duration::ZERO, Instant::elapsed);
-                    let r = result(&scenarios[i], options, judge(&scenarios[i], &reports), reports, elapsed);
+                    let r = result(&scenarios[i], options, &pairings[i], judge(&scenarios[i], &reports), reports, elapsed);
                     reporter.scenario_ended(&r);
                     results[i] = Some(r);
                 }
@@ -135,7 +144,14 @@ fn judge(scenario: &Scenario, reports: &[SideReport]) -> Verdict {
 }
 
 /// `elapsed`: as the clock on the wall says; the sides' own times may be virtual.
-fn result(scenario: &Scenario, options: &Options, verdict: Verdict, sides: Vec<SideReport>, elapsed: Duration) -> ScenarioResult {
+fn result(
+    scenario: &Scenario,
+    options: &Options,
+    pairing: &Pairing,
+    verdict: Verdict,
+    sides: Vec<SideReport>,
+    elapsed: Duration,
+) -> ScenarioResult {
     ScenarioResult {
         scenario: scenario.id.clone(),
         kind: scenario.kind,
@@ -146,18 +162,18 @@ fn result(scenario: &Scenario, options: &Options, verdict: Verdict, sides: Vec<S
         file: scenario.file.clone(),
         rfc: scenario.rfc.clone(),
         slides: scenario.slides.clone(),
-        pairing: options.pairing.to_string(),
+        pairing: pairing.to_string(),
         verdict,
         sides,
-        again: again(scenario, options),
+        again: again(scenario, options, pairing),
         dir: options.root.join(&options.run).join(&scenario.id),
         elapsed,
     }
 }
 
-fn again(scenario: &Scenario, options: &Options) -> String {
+fn again(scenario: &Scenario, options: &Options, pairing: &Pairing) -> String {
     let what = if Path::new(&scenario.file).is_file() { scenario.file.as_str() } else { scenario.id.as_str() };
-    let pair = if options.pairing == Pairing::default() { String::new() } else { format!(" --pair {}", options.pairing) };
+    let pair = if *pairing == Pairing::default() { String::new() } else { format!(" --pair {pairing}") };
     let world = match options.world {
         WorldChoice::Auto => "",
         WorldChoice::Host => " --world host",
@@ -167,11 +183,11 @@ fn again(scenario: &Scenario, options: &Options) -> String {
     format!("faultlab run {what}{pair}{world}{real}")
 }
 
-fn job(scenario: &Scenario, plan: &Plan, options: &Options, world: WorldKind) -> Job {
-    let implementations = plan.gateways.iter().enumerate().map(|(i, g)| (g.config.name.clone(), options.pairing.of(plan, i))).collect();
+fn job(scenario: &Scenario, plan: &Plan, options: &Options, pairing: &Pairing, world: WorldKind) -> Job {
+    let implementations = plan.gateways.iter().enumerate().map(|(i, g)| (g.config.name.clone(), pairing.of(plan, i))).collect();
     Job {
         dir: artefacts::side_dir(&options.root, &options.run, &scenario.id, plan.side),
-        title: format!("faultlab {} ({} side), {}: {}", scenario.id, plan.side.name(), options.pairing, scenario.title),
+        title: format!("faultlab {} ({} side), {}: {}", scenario.id, plan.side.name(), pairing, scenario.title),
         plan: plan.clone(),
         implementations,
         keep: options.keep,

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use peer::{Capability, EspMode, GatewayConfig, IkeMode};
+use peer::{AuthMethod, Capability, EspMode, GatewayConfig, IkeMode, Misbehave};
 use serde::{Deserialize, Serialize};
 
 use crate::schema::Args;
@@ -305,7 +305,7 @@ pub struct Health {
 }
 
 impl Plan {
-    /// What the settings of the gateways need.
+    /// What the settings of the gateways need of every implementation.
     pub fn needs(&self) -> Vec<Capability> {
         let connections = self.gateways.iter().flat_map(|g| &g.config.connections);
         connections
@@ -315,11 +315,26 @@ impl Plan {
                     IkeMode::V1Aggressive => Capability::Aggressive,
                     IkeMode::V2 => Capability::Ikev2,
                 };
-                let mode = (c.mode == EspMode::Transport).then_some(Capability::Transport);
-                let ah = (!c.ah_proposals.is_empty()).then_some(Capability::Ah);
-                std::iter::once(version).chain(mode).chain(ah)
+                let methods = [c.auth.own, c.auth.peer];
+                let others = [
+                    (c.mode == EspMode::Transport, Capability::Transport),
+                    (!c.ah_proposals.is_empty(), Capability::Ah),
+                    (methods.contains(&AuthMethod::Certificate), Capability::Certificates),
+                    (methods.iter().any(|m| m.is_eap()), Capability::Eap),
+                ];
+                std::iter::once(version).chain(others.into_iter().filter_map(|(needed, capability)| needed.then_some(capability)))
             })
             .collect()
+    }
+
+    /// What gateway number `index` alone needs.
+    pub fn needs_of(&self, index: usize) -> Vec<Capability> {
+        let Some(config) = self.gateways.get(index).map(|g| &g.config) else { return Vec::new() };
+        let needs = [
+            (config.misbehave != Misbehave::default(), Capability::Misbehave),
+            (config.connections.iter().any(|c| !c.nat_traversal), Capability::NattOff),
+        ];
+        needs.into_iter().filter_map(|(needed, capability)| needed.then_some(capability)).collect()
     }
 
     /// Tap names in interface order: `node.iface`.

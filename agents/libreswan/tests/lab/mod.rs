@@ -121,7 +121,7 @@ impl Lab {
         let side_is_east = config.name != "west";
         let ns = if side_is_east { &self.east } else { &self.west };
         let dir = self.dir.path().join(&config.name);
-        let launch = Launch { dir: dir.clone(), spawner: Arc::new(Netns(ns.clone())), inside: Arc::new(NoInside), events, config };
+        let launch = Launch { dir: dir.clone(), spawner: Arc::new(Netns(ns.clone())), inside: Arc::new(NoInside), seed: 0, events, config };
         Ok(Node { gateway: self.drivers[usize::from(side_is_east)].start(launch).await?, events: receiver, dir })
     }
 

@@ -104,7 +104,7 @@ impl Lab {
         let (events, receiver) = unbounded_channel();
         let ns = if config.name == "west" { &self.west } else { &self.east };
         let dir = self.dir.path().join(&config.name);
-        let launch = Launch { dir: dir.clone(), spawner: Arc::new(Netns(ns.clone())), inside: Arc::new(NoInside), events, config };
+        let launch = Launch { dir: dir.clone(), spawner: Arc::new(Netns(ns.clone())), inside: Arc::new(NoInside), seed: 0, events, config };
         Ok(Node { gateway: self.driver.start(launch).await?, events: receiver, dir })
     }
 

@@ -2,8 +2,9 @@
 
 pub mod conntrack;
 pub mod links;
-pub mod netlink;
 pub mod nft;
 pub mod routes;
 pub mod sysctl;
 pub mod xfrm;
+
+pub use ::netlink;

@@ -4,8 +4,9 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use netlink_packet_core::Emitable;
+pub use netlink_sys::protocols;
 use netlink_sys::{Socket, SocketAddr};
-use rtnetlink::packet_core::Emitable;
 
 const REQUEST: u16 = 1;
 const ACK: u16 = 4;
