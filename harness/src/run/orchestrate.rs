@@ -225,7 +225,8 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { whole: Duration::from_secs(300), silence: Duration::from_secs(90) }
+        // A busy machine may leave a pocket, which gives way, a tenth of a core, and a day without traffic says nothing.
+        Limits { whole: Duration::from_secs(600), silence: Duration::from_secs(240) }
     }
 }
 
@@ -286,14 +287,15 @@ async fn cell(
     };
     let mut cell = spawned.map_err(|e| match e {
         CellError::Refused(_) | CellError::Io { .. } => machine(e.to_string()),
-        CellError::Died(ref exit) => {
-            keep_console(&job.dir, exit);
-            Trouble { whose: Whose::Us, text: e.to_string() }
-        }
+        CellError::Died(ref exit) => Ended { text: e.to_string(), exit: Some(exit.clone()) }.keep(&job.dir, &[]),
         CellError::Garbage(_) | CellError::Job(_) => Trouble { whose: Whose::Us, text: e.to_string() },
     })?;
     let mut report = None;
-    while let Some(said) = next(&mut cell, limits, begun, &job.dir).await? {
+    let mut heard = Vec::new();
+    while let Some(said) = next(&mut cell, limits, begun).await.map_err(|ended| ended.keep(&job.dir, &heard))? {
+        if limits.is_some() {
+            heard.push(said.clone());
+        }
         match serde_json::from_value::<Message>(said) {
             Ok(Message::Event(event)) => {
                 let _ = say.send(Heard::Event(index, job.plan.side, Box::new(event)));
@@ -319,14 +321,37 @@ async fn cell(
         }
         None => {
             let exit = cell.wait().await;
-            keep_console(&job.dir, &exit);
-            Err(Trouble { whose: Whose::Us, text: exit.to_string() })
+            Err(Ended { text: exit.to_string(), exit: Some(exit) }.keep(&job.dir, &heard))
         }
     }
 }
 
-/// The next message; an error when a pocket is silent for too long. What it said on its console is then kept.
-async fn next(cell: &mut CellHandle, limits: Option<Limits>, begun: Instant, dir: &Path) -> Result<Option<serde_json::Value>, Trouble> {
+/// A cell that ended, or had to be ended, before its report.
+struct Ended {
+    text: String,
+    exit: Option<CellExit>,
+}
+
+impl Ended {
+    /// Keeps what there is: the console, and what the cell has said, since a pocket's own files are gone with it.
+    fn keep(self, dir: &Path, heard: &[serde_json::Value]) -> Trouble {
+        // The report has the most of it as well.
+        if let Some(exit) = self.exit {
+            let _ = std::fs::write(dir.join(artefacts::CONSOLE), exit.stderr);
+        }
+        if !heard.is_empty() {
+            let lines = heard.iter().filter_map(|m| serde_json::from_value(m.clone()).ok()).filter_map(|m| match m {
+                Message::Event(event) => serde_json::to_string(&event).ok(),
+                _ => None,
+            });
+            let _ = std::fs::write(dir.join(artefacts::EVENTS), lines.fold(String::new(), |text, line| text + &line + "\n"));
+        }
+        Trouble { whose: Whose::Us, text: self.text }
+    }
+}
+
+/// The next message; an error when a pocket is silent for too long.
+async fn next(cell: &mut CellHandle, limits: Option<Limits>, begun: Instant) -> Result<Option<serde_json::Value>, Ended> {
     let said = match limits {
         None => cell.next().await,
         Some(limits) => {
@@ -336,23 +361,17 @@ async fn next(cell: &mut CellHandle, limits: Option<Limits>, begun: Instant, dir
                 Err(_) => {
                     cell.kill();
                     let exit = cell.wait().await;
-                    keep_console(dir, &exit);
                     let why = if left < limits.silence {
                         format!("the side was not over after {} s by the clock on the wall", limits.whole.as_secs())
                     } else {
                         format!("the pocket kernel was silent for {} s by the clock on the wall", limits.silence.as_secs())
                     };
-                    return Err(Trouble { whose: Whose::Us, text: format!("{why}, and was ended: {exit}") });
+                    return Err(Ended { text: format!("{why}, and was ended: {exit}"), exit: Some(exit) });
                 }
             }
         }
     };
-    said.transpose().map_err(|e| Trouble { whose: Whose::Us, text: e.to_string() })
-}
-
-/// The last words of a cell that did not end as it should. The report has them as well, so nothing is lost if this fails.
-fn keep_console(dir: &Path, exit: &CellExit) {
-    let _ = std::fs::write(dir.join(artefacts::CONSOLE), &exit.stderr);
+    said.transpose().map_err(|e| Ended { text: e.to_string(), exit: None })
 }
 
 /// Node names and the file descriptors of their namespaces, as the cell told them.

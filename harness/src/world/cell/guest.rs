@@ -64,6 +64,7 @@ fn serve(cell_main: fn(Vec<u8>, EventSink) -> i32, mut stream: File, line: &str)
         first::say(&mut stream, &Greeting::Refused(refusal));
         return 3;
     }
+    console("faultlab: the first process has its orders");
     let job = serde_json::to_vec(&orders.job).unwrap_or_default();
     let sink = EventSink::new(Arc::new(Mutex::new(stream)));
     catch_unwind(AssertUnwindSafe(|| cell_main(job, sink))).unwrap_or(101)
