@@ -92,7 +92,7 @@ built() {
     rm -rf "$work/source" && mkdir "$work/source" || return 1
     say "unpacking $archive"
     # Most of the archive is nothing that is built here.
-    tar -C "$work/source" --strip-components=1 --exclude='*/Documentation/*' --exclude='*/drivers/gpu/*.[ch]' --exclude='*/dts/*' \
+    tar -C "$work/source" --strip-components=1 --exclude='*.rst' --exclude='*/Documentation/devicetree/*' --exclude='*/drivers/gpu/*.[ch]' --exclude='*/dts/*' \
         --exclude='*/tools/testing/*' --exclude='*/sound/*.[ch]' -xf "$archive" || { say "cannot unpack it"; return 1; }
     cd "$work/source" || return 1
     patched || return 1

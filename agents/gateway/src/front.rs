@@ -12,7 +12,7 @@ use crate::gateway::{Arrival, Command, Effect, Gateway, Outer, Verdict};
 use crate::ike::context::Order;
 use crate::ike::init::{self, Answer};
 use crate::ike::numbers::{exchange, notify};
-use crate::ike::sa::{IkeSa, Task};
+use crate::ike::sa::{IkeSa, Role, Task};
 use crate::ike::{NATT_PORT, arrivals};
 use crate::selector;
 use crate::time::Time;
@@ -178,6 +178,11 @@ impl Gateway {
     fn handle_first_request(&mut self, now: Time, message: &Message, raw: &[u8], from: SocketAddr, to: SocketAddr) {
         if let Some(own) = self.half_open.get(&(from, message.spi_i)).copied() {
             self.with_sa(now, own, |sa, ctx| sa.repeat_init_response(ctx, raw));
+            return;
+        }
+        // A late copy of what has led to an IKE SA already.
+        let known = |sa: &IkeSa| sa.role == Role::Responder && sa.spi_i == message.spi_i && sa.remote.ip() == from.ip();
+        if self.sas.values().any(known) {
             return;
         }
         let fits = |c: &peer::Connection| c.local == to.ip() && c.remote.is_none_or(|r| r == from.ip());

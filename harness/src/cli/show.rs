@@ -312,7 +312,7 @@ mod tests {
 
     fn control(network: &str) -> String {
         page(&format!(
-            "[scenario]\ntitle = \"x\"\nkind = \"control\"\n[network]\n{network}\n[gateway.all]\npsk = \"k\"\ndpd-delay = \"1500ms\"\nretransmit-tries = 5\n"
+            "[scenario]\ntitle = \"x\"\nkind = \"control\"\n[network]\n{network}\n[gateway.all]\npsk = \"k\"\ndpd-delay = \"90s\"\nretransmit-tries = 5\n"
         ))
     }
 
@@ -339,7 +339,7 @@ mod tests {
     #[test]
     fn shows_settings_that_differ() {
         let page = control("layout = \"two-gateways\"");
-        for text in ["west, east", "psk = \"k\"", "dpd-delay = \"1s500ms\"", "retransmit-tries = 5"] {
+        for text in ["west, east", "psk = \"k\"", "dpd-delay = \"1m30s\"", "retransmit-tries = 5"] {
             assert!(page.contains(text), "{text} not in\n{page}");
         }
     }

@@ -20,6 +20,8 @@ pub const IKEV2_TABLE: &str = "ikev2_decryption_table";
 pub const IKEV1_TABLE: &str = "ikev1_decryption_table";
 /// How to enter a kept cell.
 pub const CELL: &str = "cell.json";
+/// What was said on the console of a cell that did not end as it should.
+pub const CONSOLE: &str = "console.txt";
 /// Folder of the gateways' configurations and logs.
 pub const GATEWAYS: &str = "gateways";
 

@@ -18,7 +18,7 @@ use crate::event::Event;
 use crate::report::{Reporter, RunInfo, ScenarioResult};
 use crate::scenario::model::{Plan, Scenario, Side};
 use crate::time::Timestamp;
-use crate::world::cell::{CellError, CellHandle};
+use crate::world::cell::{CellError, CellExit, CellHandle};
 use crate::world::pocket::Pocket;
 
 /// How to run.
@@ -200,6 +200,8 @@ fn job(scenario: &Scenario, plan: &Plan, options: &Options, pairing: &Pairing, w
 pub struct Places {
     /// The worlds, each looked at when first needed.
     pub worlds: Worlds,
+    /// When a pocket is given up.
+    pub limits: Limits,
     slots: Semaphore,
     cores: Cores,
 }
@@ -207,15 +209,25 @@ pub struct Places {
 impl Places {
     /// `jobs`: cells at once in the host world.
     pub fn new(real_time: bool, jobs: usize) -> Places {
-        Places { worlds: Worlds::new(real_time), slots: Semaphore::new(jobs.max(1)), cores: Cores::default() }
+        Places { worlds: Worlds::new(real_time), limits: Limits::default(), slots: Semaphore::new(jobs.max(1)), cores: Cores::default() }
     }
 }
 
-/// How long a side in a pocket may take by the clock on the wall, whatever it says meanwhile.
-const LIMIT: Duration = Duration::from_secs(300);
-/// How long a pocket may be silent, by the clock on the wall. In virtual time nothing waits, so silence means that the guest
-/// hangs (a program that waits for the clock by looking at it, for instance).
-const SILENCE: Duration = Duration::from_secs(90);
+/// When a pocket is given up, by the clock on the wall.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How long a side may take, whatever it says meanwhile.
+    pub whole: Duration,
+    /// How long it may be silent. In virtual time nothing waits, so silence means that the guest hangs (a program that waits
+    /// for the clock by looking at it, for instance).
+    pub silence: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { whole: Duration::from_secs(300), silence: Duration::from_secs(90) }
+    }
+}
 
 async fn side(index: usize, mut job: Job, places: Arc<Places>, say: mpsc::UnboundedSender<Heard>) {
     let (mut _slot, mut _core, mut pocket) = (None, None, None);
@@ -234,7 +246,7 @@ async fn side(index: usize, mut job: Job, places: Arc<Places>, say: mpsc::Unboun
     // The listener lives as long as any task; a failed send can only mean that everything is being torn down.
     let _ = say.send(Heard::Started(index, side));
     let started = Timestamp::now();
-    let report = match cell(index, &mut job, pocket, &say).await {
+    let report = match cell(index, &mut job, pocket.map(|p| (p, places.limits)), &say).await {
         Ok((report, cell)) => {
             if let Some(cell) = cell {
                 let _ = say.send(Heard::Kept(cell));
@@ -253,7 +265,7 @@ async fn side(index: usize, mut job: Job, places: Arc<Places>, say: mpsc::Unboun
 async fn cell(
     index: usize,
     job: &mut Job,
-    pocket: Option<Pocket>,
+    pocket: Option<(Pocket, Limits)>,
     say: &mpsc::UnboundedSender<Heard>,
 ) -> Result<(SideReport, Option<CellHandle>), Trouble> {
     let machine = |text: String| Trouble { whose: Whose::Machine, text };
@@ -261,26 +273,27 @@ async fn cell(
     // The cell has other mounts, but sees the same folder under its absolute name.
     job.dir = std::fs::canonicalize(&job.dir).map_err(|e| machine(format!("{}: {e}", job.dir.display())))?;
     let order = Order::Side(Box::new(job.clone()));
+    let begun = Instant::now();
+    let limits = pocket.as_ref().map(|(_, limits)| *limits);
     let spawned = match pocket {
         None => CellHandle::spawn(&order),
-        Some(pocket) => {
+        Some((pocket, limits)) => {
             let pocket = Pocket { share: Some(job.dir.clone()), ..pocket };
             // Starting the kernel takes a third of a second, in which the others must be heard.
-            let started = tokio::task::spawn_blocking(move || CellHandle::spawn_pocket(&order, &pocket));
+            let started = tokio::task::spawn_blocking(move || CellHandle::spawn_pocket(&order, &pocket, limits.silence));
             started.await.map_err(|e| Trouble { whose: Whose::Us, text: e.to_string() })?
         }
     };
     let mut cell = spawned.map_err(|e| match e {
         CellError::Refused(_) | CellError::Io { .. } => machine(e.to_string()),
-        CellError::Died(_) | CellError::Garbage(_) | CellError::Job(_) => Trouble { whose: Whose::Us, text: e.to_string() },
+        CellError::Died(ref exit) => {
+            keep_console(&job.dir, exit);
+            Trouble { whose: Whose::Us, text: e.to_string() }
+        }
+        CellError::Garbage(_) | CellError::Job(_) => Trouble { whose: Whose::Us, text: e.to_string() },
     })?;
-    let begun = Instant::now();
-    let patience = || match job.world {
-        WorldKind::Host => None,
-        WorldKind::Pocket => Some(SILENCE.min(LIMIT.saturating_sub(begun.elapsed()))),
-    };
     let mut report = None;
-    while let Some(said) = next(&mut cell, patience()).await? {
+    while let Some(said) = next(&mut cell, limits, begun, &job.dir).await? {
         match serde_json::from_value::<Message>(said) {
             Ok(Message::Event(event)) => {
                 let _ = say.send(Heard::Event(index, job.plan.side, Box::new(event)));
@@ -306,33 +319,40 @@ async fn cell(
         }
         None => {
             let exit = cell.wait().await;
+            keep_console(&job.dir, &exit);
             Err(Trouble { whose: Whose::Us, text: exit.to_string() })
         }
     }
 }
 
-/// The next message; an error when the cell is silent for too long.
-async fn next(cell: &mut CellHandle, patience: Option<Duration>) -> Result<Option<serde_json::Value>, Trouble> {
-    let said = match patience {
+/// The next message; an error when a pocket is silent for too long. What it said on its console is then kept.
+async fn next(cell: &mut CellHandle, limits: Option<Limits>, begun: Instant, dir: &Path) -> Result<Option<serde_json::Value>, Trouble> {
+    let said = match limits {
         None => cell.next().await,
-        Some(limit) => match tokio::time::timeout(limit, cell.next()).await {
-            Ok(said) => said,
-            Err(_) => {
-                cell.kill();
-                let console = cell.wait().await;
-                let text = if limit < SILENCE {
-                    format!(
-                        "the side was not over after {} s by the clock on the wall, and its pocket was ended: {console}",
-                        LIMIT.as_secs()
-                    )
-                } else {
-                    format!("the pocket kernel was silent for {} s and was ended: {console}", SILENCE.as_secs())
-                };
-                return Err(Trouble { whose: Whose::Us, text });
+        Some(limits) => {
+            let left = limits.whole.saturating_sub(begun.elapsed());
+            match tokio::time::timeout(limits.silence.min(left), cell.next()).await {
+                Ok(said) => said,
+                Err(_) => {
+                    cell.kill();
+                    let exit = cell.wait().await;
+                    keep_console(dir, &exit);
+                    let why = if left < limits.silence {
+                        format!("the side was not over after {} s by the clock on the wall", limits.whole.as_secs())
+                    } else {
+                        format!("the pocket kernel was silent for {} s by the clock on the wall", limits.silence.as_secs())
+                    };
+                    return Err(Trouble { whose: Whose::Us, text: format!("{why}, and was ended: {exit}") });
+                }
             }
-        },
+        }
     };
     said.transpose().map_err(|e| Trouble { whose: Whose::Us, text: e.to_string() })
+}
+
+/// The last words of a cell that did not end as it should. The report has them as well, so nothing is lost if this fails.
+fn keep_console(dir: &Path, exit: &CellExit) {
+    let _ = std::fs::write(dir.join(artefacts::CONSOLE), &exit.stderr);
 }
 
 /// Node names and the file descriptors of their namespaces, as the cell told them.

@@ -163,7 +163,7 @@ impl Worlds {
 async fn look_into_pocket() -> Result<(PathBuf, Inventory), Missing> {
     let kernel = pocket::find()?;
     let failed = |what: String| Missing { what, hint: format!("remove {} and build it again: make kernel", kernel.display()) };
-    let mut cell = CellHandle::spawn_pocket(&Order::Probe, &Pocket::new(kernel.clone()))
+    let mut cell = CellHandle::spawn_pocket(&Order::Probe, &Pocket::new(kernel.clone()), PROBE_LIMIT)
         .map_err(|e| failed(format!("the pocket kernel does not start: {e}")))?;
     let Ok(said) = tokio::time::timeout(PROBE_LIMIT, cell.next()).await else {
         return Err(failed(format!("the pocket kernel gave no answer within {} s", PROBE_LIMIT.as_secs())));

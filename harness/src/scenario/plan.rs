@@ -107,7 +107,7 @@ impl Common<'_> {
             steps: self.steps(),
             expects,
             health,
-            deadline: self.checked.scenario.duration("deadline").unwrap_or(Duration::from_secs(30)),
+            deadline: self.checked.scenario.duration("deadline").unwrap_or(Duration::from_secs(60)),
         })
     }
 

@@ -57,7 +57,7 @@ pub const SCENARIO: &[Param] = &[
         "[]",
         "what the gateway implementations must be able to do; `virtual-time`: only the pocket world will do",
     ),
-    Param::default("deadline", Kind::Duration, "\"30s\"", "judge what is there this long after the start of a side"),
+    Param::default("deadline", Kind::Duration, "\"60s\"", "judge what is there this long after the start of a side"),
 ];
 
 /// `[network]`.

@@ -1,14 +1,19 @@
-//! The world: what we believe of the kernel, and that cells leave nothing behind. Needs namespaces; without the privilege
-//! every trial is skipped, with the reason.
+//! The worlds: what we believe of the kernel, and that cells leave nothing behind. In both worlds; where one cannot be had, its
+//! trials are skipped, with the reason.
 #![allow(clippy::unwrap_used)] // a test binary: a panic is a failed trial
 
 mod beliefs;
 mod faults;
+mod ipsec;
 mod leaks;
 mod networks;
 mod probe;
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use faultlab::world::cell::{self, CellHandle, EventSink};
+use faultlab::world::pocket::{self, Pocket};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::{Value, json};
 
@@ -18,20 +23,26 @@ fn main() {
         return leaks::victim();
     }
     let args = Arguments::from_args();
-    let missing = if args.list { None } else { missing() };
+    let kernel = pocket::find();
+    let host = if args.list { None } else { missing() };
     let mut trials = Vec::new();
-    for (name, _) in beliefs::ALL {
-        trials.push(Trial::test(*name, move || in_cell(&json!({ "belief": name }))).with_kind("kernel"));
-    }
-    for (name, _) in faults::ALL {
-        trials.push(Trial::test(*name, move || in_cell(&json!({ "fault": name }))).with_kind("fault"));
-    }
     for (name, trial) in leaks::ALL {
-        trials.push(Trial::test(*name, || trial().map_err(Failed::from)).with_kind("leak"));
+        trials.push(Trial::test(*name, || trial().map_err(Failed::from)).with_kind("leak").with_ignored_flag(host.is_some()));
     }
-    if let Some(reason) = missing {
-        eprintln!("skipped: {reason}");
-        trials = trials.into_iter().map(|t| t.with_ignored_flag(true)).collect();
+    for (kind, (name, _)) in beliefs::ALL.iter().map(|b| ("kernel", b)).chain(faults::ALL.iter().map(|f| ("fault", f))) {
+        let trial = Trial::test(*name, move || in_cell(&json!({ kind: name }), None));
+        trials.push(trial.with_kind(kind).with_ignored_flag(host.is_some()));
+    }
+    let inside = [("pocket kernel", "kernel", beliefs::ALL), ("pocket fault", "fault", faults::ALL), ("pocket", "ipsec", ipsec::ALL)];
+    for (kind, key, all) in inside {
+        for (name, _) in all {
+            let found = kernel.as_ref().ok().cloned();
+            let trial = Trial::test(*name, move || in_cell(&json!({ key: name }), found));
+            trials.push(trial.with_kind(kind).with_ignored_flag(kernel.is_err()));
+        }
+    }
+    for reason in host.iter().cloned().chain(kernel.err().map(|missing| missing.to_string())) {
+        eprintln!("world: skipped({reason})");
     }
     libtest_mimic::run(&args, trials).exit();
 }
@@ -47,9 +58,9 @@ fn inside(job: Vec<u8>, events: EventSink) -> i32 {
     if job["leak"].is_object() {
         return leaks::inside(&job["leak"], &events);
     }
-    let belief = beliefs::ALL.iter().find(|(name, _)| job["belief"] == *name);
-    let fault = faults::ALL.iter().find(|(name, _)| job["fault"] == *name);
-    let outcome = belief.or(fault).map_or(Ok(()), |(_, trial)| trial());
+    let all = [("kernel", beliefs::ALL), ("fault", faults::ALL), ("ipsec", ipsec::ALL)];
+    let trial = all.iter().find_map(|(key, trials)| trials.iter().find(|(name, _)| job[key] == *name));
+    let outcome = trial.map_or(Ok(()), |(_, trial)| trial());
     match outcome {
         Ok(()) => 0,
         Err(why) => {
@@ -59,10 +70,14 @@ fn inside(job: Vec<u8>, events: EventSink) -> i32 {
     }
 }
 
-fn in_cell(job: &Value) -> Result<(), Failed> {
+/// Runs a trial in a cell of the running kernel, or of the pocket kernel.
+fn in_cell(job: &Value, kernel: Option<PathBuf>) -> Result<(), Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut cell = CellHandle::spawn(job)?;
+        let mut cell = match kernel {
+            None => CellHandle::spawn(job)?,
+            Some(kernel) => CellHandle::spawn_pocket(job, &Pocket::new(kernel), Duration::from_secs(60))?,
+        };
         let mut said = Vec::new();
         while let Some(event) = cell.next().await {
             said.push(event?.to_string());

@@ -3,10 +3,13 @@
 //! Primitives come from crates; here is what IKEv2 says about their use. Nothing draws randomness of its own: everything takes an
 //! [`rng::Rng`].
 
+pub mod chap;
 pub mod kex;
 pub mod mschap;
 pub mod prf;
 pub mod rng;
+pub mod sign;
+pub mod x509;
 pub mod xcbc;
 
 pub use kex::{Group, Initiator, KexError, respond};

@@ -112,7 +112,7 @@ impl DataPath {
     }
 
     /// Packets of more than `mtu` octets (outer IP header included) do not pass to `remote`, or so an ICMP error says. 0: a router
-    /// that does not tell; the next lower plateau of RFC 1191 §7.1 is taken. Forgotten after ten minutes (RFC 1191 §6.3,
+    /// that does not tell; the next lower plateau of RFC 1191 §7 is taken. Forgotten after ten minutes (RFC 1191 §6.3,
     /// RFC 4301 §8.2.2). Values below 576 (IPv6: 1280, RFC 8201 §4) are not believed. Returns whether it was.
     pub fn set_path_mtu(&mut self, now: Time, remote: IpAddr, mtu: u16) -> bool {
         self.now = now;

@@ -8,7 +8,7 @@ use crate::time::Time;
 
 /// After this long a path may have become better (RFC 1191 §6.3).
 const AGES_AFTER: Duration = Duration::from_secs(600);
-/// What a router that tells no MTU may have meant (RFC 1191 §7.1, table 7-1; below 576 nothing is believed).
+/// What a router that tells no MTU may have meant (RFC 1191 §7, table 7-1; below 576 nothing is believed).
 const PLATEAUS: [u16; 8] = [32000, 17914, 8166, 4352, 2002, 1492, 1006, 576];
 /// Paths that are remembered; a forger of ICMP errors fills no more memory than that.
 const MAX_PATHS: usize = 4096;

@@ -7,6 +7,7 @@
 //! ```
 
 use peer::{AuthMethod, Connection, GatewayEventKind};
+use subtle::ConstantTimeEq;
 use wire::ike::Payload;
 use wire::ike::emit::Part;
 
@@ -86,9 +87,9 @@ impl IkeSa {
             AuthMethod::Psk if told == METHOD_PSK => {
                 let keys = self.keys.as_ref().ok_or("no keys")?;
                 let right = shared_key_mac(keys.prf, c.psk.as_bytes(), &octets);
-                if right == data { Ok(()) } else { Err("the AUTH payload does not fit the pre-shared key".into()) }
+                if same(&right, data) { Ok(()) } else { Err("the AUTH payload does not fit the pre-shared key".into()) }
             }
-            AuthMethod::Certificate => certificates::verify(&c.auth, &content.certificates(), id, ctx.wall, told, data, &octets),
+            AuthMethod::Certificate => certificates::verify(&c.auth, &content.certificates(), id, ctx.wall, (told, data), &octets),
             _ => Err(format!("authentication method {told} is not what is expected of this peer")),
         }
     }
@@ -281,7 +282,7 @@ impl IkeSa {
             c.local == self.local.ip()
                 && c.remote.is_none_or(|r| r == self.remote.ip())
                 && (any_id || same_identity(&c.remote_id, peer))
-                && own.is_none_or(|own| parts::identity(&c.local_id) == *own)
+                && (any_id || own.is_none_or(|own| parts::identity(&c.local_id) == *own))
         };
         ctx.config.connections.iter().position(fits)
     }
@@ -289,6 +290,11 @@ impl IkeSa {
     pub(crate) fn log(&self, ctx: &mut Context<'_>, text: impl Into<String>) {
         ctx.log(Some(self.connection), Some(self.spis()), text);
     }
+}
+
+/// Compares without telling by the time it takes where the difference is.
+pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
+    bool::from(a.ct_eq(b))
 }
 
 /// No particular identity is expected.

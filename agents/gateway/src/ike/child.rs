@@ -248,13 +248,12 @@ impl IkeSa {
             hard_packets: options.life_packets,
         };
         let switches = &ctx.config.misbehave.switches;
-        let (is_new, policy) = match agreed.policy {
-            Some(policy) => (false, policy),
-            None => {
-                *ctx.next_policy += 1;
-                (true, *ctx.next_policy)
-            }
-        };
+        let policy = agreed.policy.unwrap_or_else(|| {
+            *ctx.next_policy += 1;
+            *ctx.next_policy
+        });
+        // The old child may be gone meanwhile, and the policy with it.
+        let is_new = !self.children.iter().any(|c| c.policy == policy);
         let params = |spi: u32, keys: &ChildKeys| SaParams {
             spi,
             policy,

@@ -10,16 +10,17 @@
 //! ```
 
 use peer::{AuthMethod, EapLogin};
-use wire::crypto::Hash;
 
-use super::auth::{METHOD_PSK, shared_key_mac};
+use super::auth::{METHOD_PSK, same, shared_key_mac};
 use super::content::Content;
 use super::context::Context;
 use super::numbers::{exchange, notify, payload};
 use super::parts;
 use super::sa::{IkeSa, Role, Setup, State};
 use super::window::Asked;
-use crate::crypto::{Rng, mschap};
+use crate::crypto::Rng;
+use crate::crypto::chap::md5_response;
+use crate::crypto::mschap::MsChapV2;
 
 const REQUEST: u8 = 1;
 const RESPONSE: u8 = 2;
@@ -42,8 +43,8 @@ pub(crate) struct Eap {
     login: EapLogin,
     id: u8,
     challenge: [u8; 16],
-    /// The client's response and challenge, once they are known (MSCHAPv2).
-    proof: Option<([u8; 24], [u8; 16])>,
+    /// Client: the server's challenge (MSCHAPv2).
+    server_challenge: Option<[u8; 16]>,
     /// The other side is convinced, but for the last word.
     convinced: bool,
     /// The shared key that the method yields; empty with MD5.
@@ -91,7 +92,7 @@ impl Eap {
     fn new(method: AuthMethod, login: EapLogin, rng: &mut Rng) -> Eap {
         let mut challenge = [0; 16];
         challenge.copy_from_slice(&rng.bytes(16));
-        Eap { method, login, id: 1, challenge, proof: None, convinced: false, msk: Vec::new() }
+        Eap { method, login, id: 1, challenge, server_challenge: None, convinced: false, msk: Vec::new() }
     }
 
     pub(crate) fn client(method: AuthMethod, login: EapLogin, rng: &mut Rng) -> Eap {
@@ -123,8 +124,8 @@ impl Eap {
         }
         match (self.method, kind) {
             (AuthMethod::EapMd5, TYPE_MD5) => {
-                let right = Hash::Md5.digest(&[&[id], self.login.password.as_bytes(), &self.challenge].concat());
-                if data.get(1..17) == Some(right.as_slice()) {
+                let right = md5_response(id, &self.login.password, &self.challenge);
+                if data.get(1..17).is_some_and(|told| same(told, &right)) {
                     Step::Success(end(SUCCESS, id))
                 } else {
                     failure(id, "the MD5 response does not fit the password")
@@ -151,18 +152,18 @@ impl Eap {
         let Some((peer, response, user)) = fields else {
             return Step::Failure(end(FAILURE, id), "the MSCHAPv2 response is cut short".into());
         };
-        let right = mschap::nt_response(&self.challenge, &peer, &user, &self.login.password);
+        let shared =
+            MsChapV2 { authenticator_challenge: self.challenge, peer_challenge: peer, user: &user, password: &self.login.password };
         self.id = self.id.wrapping_add(1);
-        if user != self.login.user || response != right {
+        if user != self.login.user || !same(&response, &shared.nt_response()) {
             let text = format!("E=691 R=0 C={} V=3 M=Authentication failed", hex(&self.challenge));
             self.convinced = false;
             let data = mschapv2(OP_FAILURE, id, text.as_bytes());
             return Step::Say(message(REQUEST, self.id, TYPE_MSCHAPV2, &data));
         }
         self.convinced = true;
-        self.msk = mschap::msk(&self.login.password, &response).to_vec();
-        let proof = mschap::authenticator_response(&self.login.password, &response, &peer, &self.challenge, &user);
-        let data = mschapv2(OP_SUCCESS, id, format!("{proof} M=Welcome").as_bytes());
+        self.msk = shared.msk().to_vec();
+        let data = mschapv2(OP_SUCCESS, id, format!("{} M=Welcome", shared.authenticator_response()).as_bytes());
         Step::Say(message(REQUEST, self.id, TYPE_MSCHAPV2, &data))
     }
 
@@ -179,7 +180,7 @@ impl Eap {
                 let Some(challenge) = data.split_first().and_then(|(n, rest)| rest.get(..usize::from(*n))) else {
                     return failure("the MD5 challenge is cut short");
                 };
-                let answer = Hash::Md5.digest(&[&[id], self.login.password.as_bytes(), challenge].concat());
+                let answer = md5_response(id, &self.login.password, challenge);
                 Step::Say(message(RESPONSE, id, TYPE_MD5, &[&[16], answer.as_slice(), self.login.user.as_bytes()].concat()))
             }
             (REQUEST, TYPE_MSCHAPV2, AuthMethod::EapMschapv2) => self.mschapv2_request(id, data),
@@ -189,6 +190,11 @@ impl Eap {
         }
     }
 
+    fn as_client(&self, challenge: [u8; 16]) -> MsChapV2<'_> {
+        let EapLogin { user, password } = &self.login;
+        MsChapV2 { authenticator_challenge: challenge, peer_challenge: self.challenge, user, password }
+    }
+
     fn mschapv2_request(&mut self, id: u8, data: &[u8]) -> Step {
         let failure = |why: &str| Step::Failure(Vec::new(), why.to_owned());
         match data.first() {
@@ -196,22 +202,20 @@ impl Eap {
                 let Some(challenge) = data.get(5..).and_then(|d| d.first_chunk::<16>()).copied() else {
                     return failure("the MSCHAPv2 challenge is cut short");
                 };
-                let own = self.challenge;
-                let response = mschap::nt_response(&challenge, &own, &self.login.user, &self.login.password);
-                self.proof = Some((response, challenge));
-                let value = [&[49], own.as_slice(), &[0; 8], &response, &[0], self.login.user.as_bytes()].concat();
+                self.server_challenge = Some(challenge);
+                let response = self.as_client(challenge).nt_response();
+                let value = [&[49], self.challenge.as_slice(), &[0; 8], &response, &[0], self.login.user.as_bytes()].concat();
                 let ms_id = data.get(1).copied().unwrap_or(id);
                 Step::Say(message(RESPONSE, id, TYPE_MSCHAPV2, &mschapv2(OP_RESPONSE, ms_id, &value)))
             }
             Some(&OP_SUCCESS) => {
-                let Some((response, challenge)) = self.proof else { return failure("the server accepts what was not said") };
-                let EapLogin { user, password } = &self.login;
-                let right = mschap::authenticator_response(password, &response, &self.challenge, &challenge, user);
-                if !data.get(4..).is_some_and(|text| text.starts_with(right.as_bytes())) {
+                let Some(challenge) = self.server_challenge else { return failure("the server accepts what was not said") };
+                let shared = self.as_client(challenge);
+                if !data.get(4..).is_some_and(|text| text.starts_with(shared.authenticator_response().as_bytes())) {
                     return failure("the server does not know the password either");
                 }
+                self.msk = shared.msk().to_vec();
                 self.convinced = true;
-                self.msk = mschap::msk(password, &response).to_vec();
                 Step::Say(message(RESPONSE, id, TYPE_MSCHAPV2, &[OP_SUCCESS]))
             }
             Some(&OP_FAILURE) => Step::Say(message(RESPONSE, id, TYPE_MSCHAPV2, &[OP_FAILURE])),
@@ -260,7 +264,7 @@ impl IkeSa {
         let Some((kind, data)) = setup.peer_id.clone() else { return Progress::Failed("the peer has not said who it is".into()) };
         let right = self.eap_auth(setup, Role::Responder, (kind, &data));
         match content.auth() {
-            Some((METHOD_PSK, told)) if setup.eap.is_some() && told == right => Progress::Done,
+            Some((METHOD_PSK, told)) if setup.eap.is_some() && same(told, &right) => Progress::Done,
             _ => Progress::Failed("the peer's AUTH does not fit the key that EAP has yielded".into()),
         }
     }
@@ -301,7 +305,7 @@ impl IkeSa {
             return self.refuse_auth(ctx, id, notify::AUTHENTICATION_FAILED, "the peer has not said who it is");
         };
         let right = self.eap_auth(&setup, Role::Initiator, (kind, &data));
-        if !content.auth().is_some_and(|(method, told)| method == METHOD_PSK && told == right) {
+        if !content.auth().is_some_and(|(method, told)| method == METHOD_PSK && same(told, &right)) {
             return self.refuse_auth(ctx, id, notify::AUTHENTICATION_FAILED, "AUTH does not fit the key that EAP has yielded");
         }
         let own = parts::identity(&ctx.connection(self.connection).local_id);

@@ -1,6 +1,8 @@
 //! IKE messages: RFC 2408/2409 (version 1) and RFC 7296 (version 2).
 
 pub mod bend;
+#[cfg(test)]
+mod captured;
 pub mod decrypt;
 pub mod emit;
 pub mod fragments;

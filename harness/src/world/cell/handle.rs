@@ -6,8 +6,9 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+use std::time::Duration;
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 use serde::Serialize;
 use tokio::sync::{mpsc as channel, watch};
 
@@ -71,7 +72,7 @@ type Tail = Arc<Mutex<VecDeque<String>>>;
 #[derive(Debug)]
 pub struct CellHandle {
     first_pid: u32,
-    first: OwnedFd,
+    first: Option<OwnedFd>,
     _lifeline: ChildStdin,
     events: channel::UnboundedReceiver<String>,
     exit: watch::Receiver<Option<CellExit>>,
@@ -82,19 +83,19 @@ impl CellHandle {
     /// machine that cannot is known at once.
     pub fn spawn(job: &impl Serialize) -> Result<CellHandle, CellError> {
         let own = std::process::id().to_string();
-        CellHandle::begin(serde_json::to_vec(job)?, vec![OUTER.into(), own], false)
+        CellHandle::begin(serde_json::to_vec(job)?, vec![OUTER.into(), own], None)
     }
 
-    /// The same in a pocket kernel.
-    pub fn spawn_pocket(job: &impl Serialize, pocket: &Pocket) -> Result<CellHandle, CellError> {
+    /// The same in a pocket kernel, which must greet within `patience`.
+    pub fn spawn_pocket(job: &impl Serialize, pocket: &Pocket, patience: Duration) -> Result<CellHandle, CellError> {
         let share = pocket.share.clone();
         let orders = Orders { env: std::env::vars().collect(), share, job: serde_json::to_value(job)? };
         let own = std::process::id().to_string();
-        CellHandle::begin(serde_json::to_vec(&orders)?, vec![POCKET_OUTER.into(), own, serde_json::to_string(pocket)?], true)
+        CellHandle::begin(serde_json::to_vec(&orders)?, vec![POCKET_OUTER.into(), own, serde_json::to_string(pocket)?], Some(patience))
     }
 
-    /// `early`: the job is wanted before the greeting.
-    fn begin(mut job: Vec<u8>, args: Vec<String>, early: bool) -> Result<CellHandle, CellError> {
+    /// `patience`: a pocket, which wants its job before it greets, and is killed when it does not greet in time.
+    fn begin(mut job: Vec<u8>, args: Vec<String>, patience: Option<Duration>) -> Result<CellHandle, CellError> {
         job.push(b'\n');
         let mut child = spawn_outer(args).map_err(|source| CellError::Io { doing: "starting a cell", source })?;
         let (Some(mut stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
@@ -105,8 +106,10 @@ impl CellHandle {
         let mut stdout = BufReader::new(stdout);
         // A cell that died meanwhile is told by what it did not say, by `next` and by `wait`.
         let mut hand_over = |now: bool| now.then(|| stdin.write_all(&job).and_then(|()| stdin.flush()));
-        let _ = hand_over(early);
+        let _ = hand_over(patience.is_some());
+        let greeting = patience.map(|limit| Watchdog::start(child.id(), limit)).transpose()?;
         let greeted = greet(&mut stdout);
+        drop(greeting);
         let (tell, exit) = watch::channel(None);
         let first_pid = match greeted {
             Ok(Some(pid)) => pid,
@@ -120,11 +123,12 @@ impl CellHandle {
                 return Err(error);
             }
         };
-        let first = i32::try_from(first_pid).ok().and_then(Pid::from_raw).ok_or(rustix::io::Errno::SRCH);
-        let opened = first.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()));
-        let first = match opened {
-            Ok(first) => first,
-            Err(_) => {
+        let first = i32::try_from(first_pid).ok().and_then(Pid::from_raw);
+        let first = match first.map(|pid| pidfd_open(pid, PidfdFlags::empty())) {
+            Some(Ok(first)) => Some(first),
+            // On a busy machine a short job may be over already; what it said is in the pipe.
+            None | Some(Err(rustix::io::Errno::SRCH)) => None,
+            Some(Err(_)) => {
                 drop(stdin);
                 return Err(CellError::Died(reap(child, reader, &tail)));
             }
@@ -135,7 +139,7 @@ impl CellHandle {
         })?;
         let (send, events) = channel::unbounded_channel();
         thread("cell-events", move || forward(stdout, &send))?;
-        let _ = hand_over(!early);
+        let _ = hand_over(patience.is_none());
         Ok(CellHandle { first_pid, first, _lifeline: stdin, events, exit })
     }
 
@@ -160,7 +164,9 @@ impl CellHandle {
 
     /// Kills the cell's first process, and with it everything inside.
     pub fn kill(&self) {
-        let _ = pidfd_send_signal(&self.first, Signal::KILL);
+        if let Some(first) = &self.first {
+            let _ = pidfd_send_signal(first, Signal::KILL);
+        }
     }
 
     /// Process id of the cell's first process, as seen from here.
@@ -172,6 +178,26 @@ impl CellHandle {
 impl Drop for CellHandle {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// Kills a new cell unless dropped in time.
+struct Watchdog {
+    _alive: mpsc::Sender<()>,
+}
+
+impl Watchdog {
+    /// `outer`: a child that has not been waited for, so that its number is its own.
+    fn start(outer: u32, limit: Duration) -> Result<Watchdog, CellError> {
+        let (alive, gone) = mpsc::channel::<()>();
+        let pid = i32::try_from(outer).ok().and_then(Pid::from_raw);
+        thread("cell-watchdog", move || {
+            if let (Err(mpsc::RecvTimeoutError::Timeout), Some(pid)) = (gone.recv_timeout(limit), pid) {
+                // Everything inside dies with it.
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        })?;
+        Ok(Watchdog { _alive: alive })
     }
 }
 

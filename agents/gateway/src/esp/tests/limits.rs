@@ -71,6 +71,9 @@ fn sequence_numbers_never_begin_anew() {
     assert_eq!(numbers, [u32::MAX - 1, u32::MAX]);
     assert_eq!(events(&mut west)[..2], [soft(true), hard(true)]);
     assert_eq!((events(&mut east), faults(&west)), (vec![], vec![("out_expired", 2)]));
+    // Nor if the hard limit were overlooked.
+    west.sad.outbound.get_mut(&(1, TO_EAST)).unwrap().sa.expired = false;
+    assert_eq!((send(&mut west, 1, &udp_v4(100, true)), west.counters().out_sequence), (None, 1));
 }
 
 #[test]

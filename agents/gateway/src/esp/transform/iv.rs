@@ -9,7 +9,7 @@ use crate::esp::params::SaParams;
 
 /// Where a packet's IV comes from.
 pub(super) enum Ivs {
-    /// The packet's number: an AEAD and CTR want no more than that it never recurs (RFC 4106 §3.1, RFC 3686 §2.1, RFC 7634 §2).
+    /// The packet's number: an AEAD and CTR want no more than that it never recurs (RFC 4106 §3.1, RFC 3686 §3.1, RFC 7634 §2).
     Counter,
     /// The packet's number, encrypted with a key of its own: CBC wants an IV that nobody can foresee (RFC 3602 §3; NIST SP
     /// 800-38A appendix C names this way).

@@ -95,6 +95,22 @@ proptest! {
         prop_assert_eq!(parts_of(&m, false), parts);
     }
 
+    /// Also what is malformed, and what is not canonical: once it has been written, it stays.
+    #[test]
+    fn whatever_is_understood_of_any_octets_is_read_again(parts in vec(part(), 1..5), bits in vec((any::<usize>(), 0u8..8), 0..4), cut in 0usize..40) {
+        let (first, mut octets) = chain(&parts);
+        for (at, bit) in bits {
+            let at = at % octets.len();
+            octets[at] ^= 1 << bit;
+        }
+        octets.truncate(octets.len().saturating_sub(cut));
+        let read = parts_of(&parse(&message(&HEADER, first, &octets)), false);
+        let written = chain(&read);
+        let again = parse(&message(&HEADER, written.0, &written.1));
+        prop_assert_eq!(&parts_of(&again, false), &read);
+        prop_assert_eq!(chain(&parts_of(&again, false)), written);
+    }
+
     #[test]
     fn what_is_sealed_opens_with_the_same_keys_only(header in header(), parts in vec(part(), 0..6), (cipher, integrity) in select(every_suite()), key in any::<u8>()) {
         let keys = Keys::new(cipher, integrity, key);

@@ -1,0 +1,235 @@
+//! The pocket world as a whole: it repeats itself, costs little, needs no privilege, and ends when it hangs.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use faultlab::capture::read;
+use faultlab::cli;
+use faultlab::dissect::{Dissector, Layer};
+use faultlab::event::Event;
+use faultlab::report::{Reporter, RunInfo, ScenarioResult};
+use faultlab::run::artefacts;
+use faultlab::run::drivers::Pairing;
+use faultlab::run::orchestrate::{self, Limits, Options, Places};
+use faultlab::run::outcome::{SideReport, Verdict};
+use faultlab::run::worlds::WorldChoice;
+use faultlab::scenario::model::Side;
+use faultlab::world::cell::{self, CellError, CellHandle};
+use faultlab::world::pocket::{self, Pocket};
+use libtest_mimic::{Arguments, Failed, Trial};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+mod processes;
+
+fn main() {
+    cell::entry(faultlab::run::lab::cell_main);
+    let mut arguments = Arguments::from_args();
+    // Costs are those of this process's children: one trial at a time.
+    arguments.test_threads = Some(1);
+    let missing = pocket::find().err().map(|m| m.to_string());
+    if let (Some(missing), false) = (&missing, arguments.list) {
+        eprintln!("pocket: skipped({missing})");
+    }
+    let all: [(&str, fn() -> Result<(), Failed>); 6] = [
+        ("repeats_have_the_same_timings", same_timings),
+        ("hours_cost_seconds", hours),
+        ("an_ordinary_user_needs_no_privilege", unprivileged),
+        ("a_pocket_that_hangs_is_ended_and_its_console_kept", hangs),
+        ("a_pocket_that_takes_too_long_is_ended", takes_too_long),
+        ("a_kernel_that_never_greets_is_ended", never_greets),
+    ];
+    let trials = all.map(|(name, trial)| Trial::test(name, trial).with_ignored_flag(missing.is_some()));
+    libtest_mimic::run(&arguments, trials.into()).exit();
+}
+
+/// Runs one scenario in the pocket world; the result, and where its evidence is.
+fn run(what: &str, pairing: &str, into: &Path, real_time: bool, limits: Option<Limits>, meanwhile: fn()) -> Result<ScenarioResult, Failed> {
+    let library = cli::scenarios::library(None).map_err(|e| e.message)?;
+    let scenarios = cli::scenarios::select(&library, &[what.to_owned()]).map_err(|e| e.message)?;
+    let mut places = Places::new(real_time, 1);
+    places.limits = limits.unwrap_or_default();
+    let options = Options {
+        pairing: pairing.parse::<Pairing>()?,
+        world: WorldChoice::Pocket,
+        real_time,
+        jobs: 1,
+        keep: false,
+        only: None,
+        root: into.to_owned(),
+        run: "run".into(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut reporter = Meanwhile(Some(meanwhile));
+    let finished = runtime.block_on(orchestrate::run_at(&Arc::new(places), &scenarios, &options, &mut reporter));
+    Ok(finished.results.into_iter().next().ok_or("no result")?)
+}
+
+/// Does something once, as soon as a cell says that something has happened.
+struct Meanwhile(Option<fn()>);
+
+impl Reporter for Meanwhile {
+    fn begin(&mut self, _: &RunInfo<'_>) {}
+    fn side_started(&mut self, _: &str, _: Side) {}
+    fn event(&mut self, _: &str, _: Side, _: &Event) {
+        if let Some(act) = self.0.take() {
+            act();
+        }
+    }
+    fn side_ended(&mut self, _: &SideReport) {}
+    fn scenario_ended(&mut self, _: &ScenarioResult) {}
+    fn end(&mut self, _: &[ScenarioResult], _: Duration) {}
+}
+
+fn reproduced(result: &ScenarioResult) -> Result<(), Failed> {
+    if result.verdict == Verdict::Reproduced { Ok(()) } else { Err(format!("{}: {:?}", result.scenario, result.verdict).into()) }
+}
+
+/// What the gateways said, and when: tap, octets, nanoseconds of virtual time.
+type Wire = Vec<(u16, u32, i64)>;
+
+/// IKE and ESP of a capture. Address resolution is left out: the kernel draws its own delays for that.
+fn wire(capture: &Path) -> Result<Wire, Failed> {
+    let mut dissector = Dissector::new();
+    let mut wire = Wire::new();
+    for frame in read::open(capture).map_err(|e| e.to_string())? {
+        let record = dissector.dissect(frame.map_err(|e| e.to_string())?);
+        if record.layers.iter().any(|l| matches!(l, Layer::Ike(_) | Layer::Esp(_))) {
+            wire.push((record.frame.tap, record.frame.orig_len, record.frame.time.0));
+        }
+    }
+    Ok(wire)
+}
+
+/// Repeats, with another load of the machine each time, show the same messages at the same virtual time.
+fn same_timings() -> Result<(), Failed> {
+    const WHAT: [(&str, &str); 3] = [
+        ("ike-udp500-silent-drop", "strongswan:strongswan"),
+        ("ok-v2-psk", "libreswan:openiked"),
+        ("hard-lifetime-disconnect-3600", "libreswan:libreswan"),
+    ];
+    let mut wrong = Vec::new();
+    for (what, pairing) in WHAT {
+        let mut first: Option<Vec<Wire>> = None;
+        for round in 0..3 {
+            let folder = tempfile::tempdir()?;
+            reproduced(&run(what, pairing, folder.path(), false, None, || {})?)?;
+            let sides = [Side::Broken, Side::Fixed].map(|side| artefacts::side_dir(folder.path(), "run", what, side));
+            let captures = sides.iter().map(|d| d.join(artefacts::CAPTURE)).filter(|c| c.exists());
+            let wires: Vec<Wire> = captures.map(|c| wire(&c)).collect::<Result<_, _>>()?;
+            match &first {
+                None => first = Some(wires),
+                Some(first) => wrong
+                    .extend(first.iter().zip(&wires).filter_map(|(a, b)| difference(a, b)).map(|d| format!("{what}, round {round}: {d}"))),
+            }
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
+}
+
+fn difference(a: &Wire, b: &Wire) -> Option<String> {
+    if a.is_empty() || a.len() != b.len() {
+        return Some(format!("{} packets and {}", a.len(), b.len()));
+    }
+    let far = a.iter().zip(b).enumerate().filter(|(_, (x, y))| (x.0, x.1) != (y.0, y.1) || x.2.abs_diff(y.2) >= 1_000_000);
+    let far: Vec<String> = far.map(|(i, (x, y))| format!("packet {i}: {x:?} and {y:?}")).collect();
+    (!far.is_empty()).then(|| format!("{} of {} differ: {}", far.len(), a.len(), far[0]))
+}
+
+/// Processor time of the children that have ended.
+fn spent() -> Result<Duration, Failed> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    let of = |t: nix::sys::time::TimeVal| Duration::from_micros((t.tv_sec() * 1_000_000 + t.tv_usec()).unsigned_abs());
+    Ok(of(usage.user_time()) + of(usage.system_time()))
+}
+
+/// An hour of an idle tunnel costs at most a second of one processor; measured as the difference between a long and a short day,
+/// in processor time, which does not depend on what else the machine does.
+fn hours() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let mut cost = Vec::new();
+    for hours in [1, 25] {
+        let file = folder.path().join(format!("idle-{hours}.toml"));
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("right/idle-hours.toml"))?;
+        std::fs::write(&file, text.replace("HOURS", &hours.to_string()))?;
+        let before = spent()?;
+        reproduced(&run(&file.to_string_lossy(), "strongswan:strongswan", folder.path(), false, None, || {})?)?;
+        cost.push(spent()? - before);
+    }
+    let hour = cost[1].saturating_sub(cost[0]) / 24;
+    eprintln!("an idle hour costs {hour:?}; the first, with everything around it, {:?}", cost[0]);
+    if cost[0] > Duration::from_millis(100) && hour <= Duration::from_secs(1) { Ok(()) } else { Err(format!("{cost:?}").into()) }
+}
+
+/// Somebody who is nobody runs a scenario with kernel ESP.
+fn unprivileged() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777))?;
+    // The program, and the kernel, where everybody can read them.
+    let program = folder.path().join("faultlab");
+    std::fs::copy(processes::binary(), &program)?;
+    let kernel = folder.path().join("linux");
+    std::fs::copy(pocket::find().map_err(|m| m.to_string())?, &kernel)?;
+    let mut command = if nix::unistd::geteuid().is_root() {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--bounding-set", "-all", "--no-new-privs"]).arg(&program);
+        command
+    } else {
+        Command::new(&program)
+    };
+    command.args(["run", "ok-v2-psk", "--world", "pocket", "--evidence"]).arg(folder.path().join("evidence"));
+    command.env("HOME", folder.path()).env("TMPDIR", folder.path()).env(pocket::KERNEL_VARIABLE, &kernel).current_dir(folder.path());
+    let out = command.output()?;
+    let text = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    if out.status.success() && text.contains("1 as expected") { Ok(()) } else { Err(format!("{}: {text}", out.status).into()) }
+}
+
+/// Stops every kernel below this process.
+fn stop_kernels() {
+    for pid in processes::below(std::process::id(), "linux").unwrap_or_default() {
+        let _ = kill(Pid::from_raw(i32::try_from(pid).unwrap_or(0)), Signal::SIGSTOP);
+    }
+}
+
+fn hangs() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let limits = Limits { silence: Duration::from_secs(5), ..Limits::default() };
+    let begun = Instant::now();
+    let result = run("ike-udp500-silent-drop", "strongswan:strongswan", folder.path(), true, Some(limits), stop_kernels)?;
+    ended(&result, "was silent for 5 s")?;
+    if begun.elapsed() > Duration::from_secs(60) {
+        return Err(format!("it took {:?}", begun.elapsed()).into());
+    }
+    let console = result.sides.iter().filter_map(|s| std::fs::read_to_string(s.dir.join(artefacts::CONSOLE)).ok()).find(|c| !c.is_empty());
+    console.map(|_| ()).ok_or_else(|| "no console was kept".into())
+}
+
+fn takes_too_long() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let limits = Limits { whole: Duration::from_secs(4), ..Limits::default() };
+    ended(&run("ike-udp500-silent-drop", "strongswan:strongswan", folder.path(), true, Some(limits), || {})?, "was not over after 4 s")
+}
+
+fn ended(result: &ScenarioResult, says: &str) -> Result<(), Failed> {
+    let troubles: Vec<&str> = result.sides.iter().filter_map(|s| s.trouble.as_ref()).map(|t| t.text.as_str()).collect();
+    let left = processes::below(std::process::id(), "linux")?;
+    if result.verdict == Verdict::Reproduced || !troubles.iter().any(|t| t.contains(says)) || !left.is_empty() {
+        return Err(format!("{:?}, {troubles:?}, left: {left:?}", result.verdict).into());
+    }
+    Ok(())
+}
+
+fn never_greets() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let kernel: PathBuf = folder.path().join("linux");
+    std::fs::write(&kernel, "#!/bin/sh\necho is there anybody >&2\nexec sleep 1000\n")?;
+    std::fs::set_permissions(&kernel, std::fs::Permissions::from_mode(0o755))?;
+    match CellHandle::spawn_pocket(&(), &Pocket::new(kernel), Duration::from_secs(1)) {
+        Err(CellError::Died(exit)) if exit.stderr.contains("is there anybody") => Ok(()),
+        other => Err(format!("{other:?}").into()),
+    }
+}

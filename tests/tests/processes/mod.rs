@@ -1,0 +1,59 @@
+//! Processes of this machine, as /proc shows them.
+#![allow(dead_code)] // each test binary uses a part
+
+use std::path::PathBuf;
+
+use libtest_mimic::Failed;
+
+/// The program under test, which is built beside the tests.
+pub fn binary() -> PathBuf {
+    let mut path = std::env::current_exe().unwrap_or_default();
+    path.pop();
+    if path.ends_with("deps") {
+        path.pop();
+    }
+    path.join("faultlab")
+}
+
+/// One process.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Process {
+    pub pid: u32,
+    pub parent: u32,
+    pub name: String,
+    /// Since boot, in ticks: with it, a number that is used again is another process.
+    pub started: u64,
+}
+
+/// All of them.
+pub fn all() -> Result<Vec<Process>, Failed> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir("/proc")?.flatten() {
+        let Ok(pid) = entry.file_name().to_string_lossy().parse() else { continue };
+        // It may have ended meanwhile.
+        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
+        let (Some(open), Some(close)) = (stat.find('('), stat.rfind(')')) else { continue };
+        let field = |n: usize| stat[close + 1..].split_whitespace().nth(n).and_then(|f| f.parse::<u64>().ok()).unwrap_or(0);
+        let parent = u32::try_from(field(1)).unwrap_or(0);
+        all.push(Process { pid, parent, name: stat[open + 1..close].to_owned(), started: field(19) });
+    }
+    Ok(all)
+}
+
+/// Children of a process.
+pub fn children(of: u32) -> Result<Vec<u32>, Failed> {
+    Ok(all()?.into_iter().filter(|p| p.parent == of).map(|p| p.pid).collect())
+}
+
+/// All that descend from a process.
+pub fn descendants(root: u32) -> Result<Vec<Process>, Failed> {
+    let all = all()?;
+    let parent = |pid: u32| all.iter().find(|p| p.pid == pid).map(|p| p.parent);
+    let is_below = |pid: u32| std::iter::successors(parent(pid), |p| parent(*p)).take(20).any(|p| p == root);
+    Ok(all.iter().filter(|p| is_below(p.pid)).cloned().collect())
+}
+
+/// Those of them that have this name.
+pub fn below(root: u32, name: &str) -> Result<Vec<u32>, Failed> {
+    Ok(descendants(root)?.into_iter().filter(|p| p.name == name).map(|p| p.pid).collect())
+}
