@@ -122,8 +122,10 @@ fn connection(found: &Found, config: &GatewayConfig, c: &Connection) -> Result<(
         }
     }
     lines.push(("ike", proposals::ike(&c.ike_proposals).map_err(|why| ("ike_proposals", why))?));
-    if !c.nat_traversal && c.ike != IkeMode::V2 {
-        lines.push(("nat-ikev1-method", "none".into()));
+    match (c.nat_traversal, c.ike) {
+        (true, _) => {}
+        (false, IkeMode::V2) => return Err(("nat_traversal", "pluto sends NAT detection payloads in IKEv2 whatever is set".into())),
+        (false, _) => lines.push(("nat-ikev1-method", "none".into())),
     }
     if c.ah_proposals.is_empty() {
         let esp = proposals::esp(&c.esp_proposals).map_err(|why| ("esp_proposals", why))?;

@@ -126,4 +126,5 @@ fn what_it_does_not_have_is_refused_by_name() {
     assert!(refused(|c| (c.child_rekey, c.child_life) = (Some(second * 9), Some(second * 9))).starts_with("child_life"));
     assert!(refused(|c| (c.ike_rekey, c.child_life) = (Some(second * 9), Some(second * 9))).starts_with("child_life"));
     assert!(refused(|c| c.esp_proposals = vec!["aes128".into()]).starts_with("esp_proposals"));
+    assert!(refused(|c| c.nat_traversal = false).starts_with("nat_traversal"));
 }
