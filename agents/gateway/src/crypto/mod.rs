@@ -7,6 +7,7 @@ pub mod kex;
 pub mod mschap;
 pub mod prf;
 pub mod rng;
+pub mod sign;
 pub mod xcbc;
 
 pub use kex::{Group, Initiator, KexError, respond};
