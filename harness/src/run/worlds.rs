@@ -161,11 +161,13 @@ async fn look_into_pocket() -> Result<(PathBuf, Inventory), Missing> {
 
 /// Can this scenario run with this pairing where these implementations are? `Err`: why not, and what to do.
 pub fn runnable(scenario: &Scenario, pairing: &Pairing, found: &Inventory) -> Result<(), String> {
-    let mut asked: Vec<String> = (0..scenario.broken.gateways.len()).map(|i| pairing.of(&scenario.broken, i)).collect();
-    asked.sort();
-    asked.dedup();
-    let needs = needs(scenario);
-    for name in asked {
+    let plans: Vec<&Plan> = std::iter::once(&scenario.broken).chain(scenario.fixed.as_ref()).collect();
+    // What each implementation must be able to do: what all must, and what the gateways that it plays need.
+    let mut asked: BTreeMap<String, Vec<Capability>> = BTreeMap::new();
+    for (plan, index) in plans.iter().flat_map(|p| (0..p.gateways.len()).map(move |i| (p, i))) {
+        asked.entry(pairing.of(plan, index)).or_insert_with(|| needs(scenario)).extend(plan.needs_of(index));
+    }
+    for (name, needs) in asked {
         let probe = match found.get(&name) {
             None => return Err(format!("no gateway implementation `{name}`; there are: {}", drivers::names().join(", "))),
             Some(Err(missing)) => return Err(missing.to_string()),

@@ -6,9 +6,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use peer::{Capability, EspMode, GatewayConfig, IkeMode};
+use peer::{AuthMethod, Capability, EspMode, GatewayConfig, IkeMode, Misbehave};
 use serde::{Deserialize, Serialize};
 
+use super::certificates::Certificates;
 use crate::schema::Args;
 
 /// A checked scenario file.
@@ -112,6 +113,8 @@ pub struct GatewayPlan {
     pub implementation: Option<String>,
     /// Its settings.
     pub config: GatewayConfig,
+    /// Certificates that are put into its settings when the side begins.
+    pub certificates: Certificates,
 }
 
 /// The network of a plan.
@@ -305,7 +308,7 @@ pub struct Health {
 }
 
 impl Plan {
-    /// What the settings of the gateways need.
+    /// What the settings of the gateways need of every implementation.
     pub fn needs(&self) -> Vec<Capability> {
         let connections = self.gateways.iter().flat_map(|g| &g.config.connections);
         connections
@@ -315,11 +318,22 @@ impl Plan {
                     IkeMode::V1Aggressive => Capability::Aggressive,
                     IkeMode::V2 => Capability::Ikev2,
                 };
-                let mode = (c.mode == EspMode::Transport).then_some(Capability::Transport);
-                let ah = (!c.ah_proposals.is_empty()).then_some(Capability::Ah);
-                std::iter::once(version).chain(mode).chain(ah)
+                let methods = [c.auth.own, c.auth.peer];
+                let others = [
+                    (c.mode == EspMode::Transport, Capability::Transport),
+                    (!c.ah_proposals.is_empty(), Capability::Ah),
+                    (methods.contains(&AuthMethod::Certificate), Capability::Certificates),
+                    (methods.iter().any(|m| m.is_eap()), Capability::Eap),
+                ];
+                std::iter::once(version).chain(others.into_iter().filter_map(|(needed, capability)| needed.then_some(capability)))
             })
             .collect()
+    }
+
+    /// What gateway number `index` alone needs.
+    pub fn needs_of(&self, index: usize) -> Option<Capability> {
+        let config = &self.gateways.get(index)?.config;
+        (config.misbehave != Misbehave::default()).then_some(Capability::Misbehave)
     }
 
     /// Tap names in interface order: `node.iface`.
