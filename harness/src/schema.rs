@@ -25,6 +25,10 @@ pub enum Kind {
     Duration,
     /// The same, in whole seconds: what gateways and the kernel count in seconds.
     Seconds,
+    /// In whole seconds, up to a century: how long a certificate holds.
+    Lifespan,
+    /// Whole seconds with a sign: `"-2d"`, `"+90m"`, `"0s"`.
+    Offset,
     /// How many: `"0"`, `"3"`, `">= 1"`, `"<= 4"`, `"2..5"` (both included).
     Count,
     /// Wireshark display filter (our documented subset).
@@ -49,12 +53,45 @@ pub enum Kind {
     Step,
     /// Name of a fault.
     Fault,
+    /// A name out of a table of the RFCs, or its number.
+    Number(&'static Numbers),
+    /// Octets in hexadecimal: `"00ff"`.
+    Hex,
     /// One of these words.
     Word(&'static [&'static str]),
     /// A list of these.
     List(&'static Kind),
     /// A table with these keys.
     Table(&'static [Param]),
+    /// A table with exactly one key, out of these words.
+    Tagged(&'static [Word]),
+}
+
+/// Numbers that have names, e.g. notify message types.
+#[derive(Debug, Clone, Copy)]
+pub struct Numbers {
+    /// What one of them is, with its article: `a notify message type`.
+    pub what: &'static str,
+    /// The greatest.
+    pub most: u16,
+    /// A number's name.
+    pub name: fn(u16) -> Option<&'static str>,
+}
+
+impl Numbers {
+    /// All names, in the order of their numbers.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        (0..=self.most).filter_map(self.name)
+    }
+
+    /// The number that a checked value of this kind means.
+    pub fn number(&self, value: &Value) -> Option<u16> {
+        match value {
+            Value::Text(name) => (0..=self.most).find(|n| (self.name)(*n) == Some(name)),
+            Value::Int(n) => u16::try_from(*n).ok().filter(|n| *n <= self.most),
+            _ => None,
+        }
+    }
 }
 
 /// One key of a table.
@@ -114,6 +151,8 @@ pub enum Value {
     Float(f64),
     /// Duration.
     Duration(Duration),
+    /// Seconds with a sign.
+    Offset(i64),
     /// Count expression.
     Count(Count),
     /// List.
@@ -225,6 +264,14 @@ impl Args {
         }
     }
 
+    /// Seconds, with a sign, of `key`.
+    pub fn offset(&self, key: &str) -> Option<i64> {
+        match self.get(key)? {
+            Value::Offset(seconds) => Some(*seconds),
+            _ => None,
+        }
+    }
+
     /// Count of `key`.
     pub fn count(&self, key: &str) -> Option<Count> {
         match self.get(key)? {
@@ -252,6 +299,14 @@ impl Args {
         match self.get(key) {
             Some(Value::List(items)) => items.iter().filter_map(|v| if let Value::Int(n) = v { Some(*n) } else { None }).collect(),
             Some(Value::Int(n)) => vec![*n],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Tables of the list `key`.
+    pub fn tables(&self, key: &str) -> Vec<&Args> {
+        match self.get(key) {
+            Some(Value::List(items)) => items.iter().filter_map(|v| if let Value::Table(t) = v { Some(t) } else { None }).collect(),
             _ => Vec::new(),
         }
     }

@@ -24,9 +24,26 @@ pub fn wrap(text: &str, width: usize) -> String {
     out
 }
 
+/// Seconds with a sign as scenarios write them: `-2d`.
+pub fn offset(seconds: i64) -> String {
+    // Beyond days, the words for spans of time have no whole number of seconds that a reader would expect.
+    if seconds != 0 && seconds % 86_400 == 0 {
+        return format!("{}d", seconds / 86_400);
+    }
+    let sign = if seconds < 0 { "-" } else { "" };
+    let duration = humantime::format_duration(std::time::Duration::from_secs(seconds.unsigned_abs()));
+    format!("{sign}{}", duration.to_string().replace(' ', ""))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::wrap;
+    use super::{offset, wrap};
+
+    #[test]
+    fn offsets_have_signs() {
+        assert_eq!((offset(-90_000).as_str(), offset(0).as_str(), offset(60).as_str()), ("-1day1h", "0s", "1m"));
+        assert_eq!((offset(-172_800).as_str(), offset(31_536_000).as_str()), ("-2d", "365d"));
+    }
 
     #[test]
     fn lines_break_between_words() {

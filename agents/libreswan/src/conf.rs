@@ -37,6 +37,7 @@ pub(crate) struct Rendered {
 type Refusal = (&'static str, String);
 
 pub(crate) fn render(found: &Found, config: &GatewayConfig) -> Result<Rendered, DriverError> {
+    config.refuse_special(&["fragmentation", "replay_window"], "it is not translated for libreswan")?;
     let keepalive = config.nat_keepalive.map(|d| format!("    keep-alive={}\n", whole_seconds(d))).unwrap_or_default();
     // No helper threads: the statements of the log then come one after the other.
     let mut conf = format!(
@@ -108,6 +109,8 @@ fn connection(found: &Found, config: &GatewayConfig, c: &Connection) -> Result<(
             }
             .into(),
         ),
+        ("fragmentation", yes(c.options.fragmentation).into()),
+        ("replay-window", c.options.replay_window.to_string()),
         ("nat-keepalive", yes(config.nat_keepalive.is_some()).into()),
         ("keyingtries", if c.keying_tries == 0 { "%forever".into() } else { c.keying_tries.to_string() }),
     ];

@@ -26,9 +26,11 @@ pub(crate) fn render(config: &GatewayConfig, active: &BTreeSet<String>) -> Resul
     let mobike = alike(config, "mobike", |c| c.mobike)?.unwrap_or(false);
     let dpd = alike(config, "dpd_delay", |c| c.dpd_delay)?.flatten();
     alike(config, "nat_traversal", |c| c.nat_traversal)?;
+    let fragmentation = alike(config, "fragmentation", |c| c.options.fragmentation)?.unwrap_or(true);
     let mut out = format!(
-        "set {}mobike\nset fragmentation\nset noenforcesingleikesa\nset dpd_check_interval {}\n",
+        "set {}mobike\nset {}fragmentation\nset noenforcesingleikesa\nset dpd_check_interval {}\n",
         if mobike { "" } else { "no" },
+        if fragmentation { "" } else { "no" },
         dpd.map_or(0, whole_seconds),
     );
     for c in &config.connections {

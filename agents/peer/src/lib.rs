@@ -9,6 +9,7 @@ mod keys;
 mod misbehave;
 mod options;
 mod roots;
+mod special;
 
 pub use authentication::*;
 pub use config::*;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use peer::GatewayConfig;
+use peer::{GatewayConfig, HalfOpen, Options};
 
 use crate::probe::{DataPath, Found};
 use crate::vici::SOCKET;
@@ -16,7 +16,7 @@ pub(crate) const MOUNT: &str = "/run";
 
 /// Everything the lab may ask for, and nothing that reaches out of the namespace: no af-alg (it would use the host kernel's
 /// ciphers), no curl, no dhcp, no bypass-lan (it would shunt the lab's own subnets).
-const PLUGINS: [&str; 27] = [
+const PLUGINS: [&str; 31] = [
     "random",
     "nonce",
     "aes",
@@ -27,6 +27,7 @@ const PLUGINS: [&str; 27] = [
     "kdf",
     "pem",
     "pkcs1",
+    "pkcs8",
     "x509",
     "pubkey",
     "openssl",
@@ -43,6 +44,9 @@ const PLUGINS: [&str; 27] = [
     "socket-default",
     "vici",
     "updown",
+    "eap-identity",
+    "eap-md5",
+    "eap-mschapv2",
     "counters",
 ];
 
@@ -63,9 +67,7 @@ pub(crate) fn render(found: &Found, config: &GatewayConfig) -> String {
   retransmit_tries = {tries}
   retransmit_jitter = 0
   keep_alive = {keep_alive}
-  half_open_timeout = {half_open}
-  # Failing again and again is what a lab is for: no cookies and no blocking for it.
-  dos_protection = no
+{half_open}  fragment_size = {fragment_size}
   i_dont_care_about_security_and_use_aggressive_mode_psk = yes
   install_routes = yes
   make_before_break = yes
@@ -97,7 +99,23 @@ pub(crate) fn render(found: &Found, config: &GatewayConfig) -> String {
         base = retransmit.base,
         tries = retransmit.tries,
         keep_alive = config.nat_keepalive.map_or(0, whole_seconds),
-        half_open = whole_seconds(retransmit.give_up()).max(30),
+        half_open = half_open(config),
+        fragment_size = config.connections.first().map_or_else(|| Options::default().fragment_size, |c| c.options.fragment_size),
+    )
+}
+
+fn half_open(config: &GatewayConfig) -> String {
+    let limits = &config.half_open;
+    if *limits == HalfOpen::default() {
+        // Failing again and again is what a lab is for: no cookies and no blocking, unless they are asked for.
+        let timeout = whole_seconds(config.retransmit.give_up()).max(30);
+        return format!("  half_open_timeout = {timeout}\n  dos_protection = no\n");
+    }
+    format!(
+        "  half_open_timeout = {}\n  dos_protection = yes\n  cookie_threshold = {}\n  block_threshold = {}\n",
+        whole_seconds(limits.timeout),
+        limits.cookie_threshold,
+        limits.per_address
     )
 }
 
@@ -133,5 +151,15 @@ mod tests {
         assert!(text.contains(" kernel-libipsec ") && !text.contains(" ccm "));
         let text = render(&found(DataPath::Kernel { ah: false }), &GatewayConfig { nat_keepalive: None, ..config });
         assert!(text.contains("keep_alive = 0") && !text.contains("kernel-libipsec"));
+        assert!(text.contains("dos_protection = no") && text.contains("fragment_size = 1280"));
+    }
+
+    #[test]
+    fn limits_that_were_asked_for_protect() {
+        let half_open = HalfOpen { cookie_threshold: 2, per_address: 3, timeout: Duration::from_secs(7) };
+        let text = render(&found(DataPath::Libipsec), &GatewayConfig { half_open, ..GatewayConfig::default() });
+        for line in ["dos_protection = yes", "cookie_threshold = 2", "block_threshold = 3", "half_open_timeout = 7"] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
     }
 }

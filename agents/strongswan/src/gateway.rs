@@ -67,7 +67,7 @@ async fn begin(found: &Found, launch: &Launch) -> Result<(Daemon, Spis, Vec<Acce
     if found.data_path == DataPath::Libipsec {
         traps::serve(&daemon, &launch.config).await?;
     }
-    let accepted = load::load(&daemon, &launch.config).await?;
+    let accepted = load::load(&daemon, &launch.config, found.data_path).await?;
     Ok((daemon, spis, accepted))
 }
 

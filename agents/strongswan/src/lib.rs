@@ -10,6 +10,7 @@
 //! `daemon.rs` is one life of the process, `gateway.rs` the driver's face of all of them.
 
 mod algorithms;
+mod auth;
 mod conf;
 mod daemon;
 mod describe;
@@ -19,6 +20,7 @@ mod initiate;
 mod keylog;
 mod load;
 mod probe;
+mod refusals;
 mod traps;
 mod vici;
 

@@ -1,25 +1,35 @@
-//! The neutral settings in VICI's words (`load-conn`, `load-shared`).
+//! The neutral settings in VICI's words (`load-conn`, `load-pool`).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use peer::{Accepted, ChildAction, Connection, DriverError, EspMode, GatewayConfig, IkeMode};
+use peer::{Accepted, ChildAction, Connection, DfBit, DriverError, EspMode, GatewayConfig, IkeMode};
 use serde::Serialize;
 
+use crate::auth::{self, Auth};
 use crate::conf::whole_seconds;
 use crate::daemon::{Daemon, io_error};
+use crate::probe::DataPath;
+use crate::refusals::refusal;
 use crate::traps;
 use crate::vici::Node;
 
 #[derive(Serialize)]
-struct Conn {
+struct Conn<'a> {
     version: &'static str,
     aggressive: bool,
     local_addrs: Vec<String>,
     remote_addrs: Vec<String>,
     proposals: Vec<String>,
-    local: Auth,
-    remote: Auth,
+    local: Auth<'a>,
+    remote: Auth<'a>,
+    send_cert: &'static str,
+    fragmentation: bool,
+    childless: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    vips: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pools: Vec<String>,
     mobike: bool,
     encap: bool,
     unique: &'static str,
@@ -32,12 +42,6 @@ struct Conn {
     over_time: String,
     rand_time: String,
     children: BTreeMap<String, Child>,
-}
-
-#[derive(Serialize)]
-struct Auth {
-    auth: &'static str,
-    id: String,
 }
 
 #[derive(Serialize)]
@@ -58,14 +62,24 @@ struct Child {
     close_action: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reqid: Option<String>,
+    /// Absent: charon's own default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    copy_df: Option<&'static str>,
+    replay_window: String,
+    rekey_bytes: String,
+    rekey_packets: String,
+    life_bytes: String,
+    life_packets: String,
+    rand_bytes: &'static str,
+    rand_packets: &'static str,
 }
 
+/// Addresses for peers who ask.
 #[derive(Serialize)]
-struct Shared<'a> {
-    id: String,
-    r#type: &'static str,
-    data: &'a str,
-    owners: Vec<&'a str>,
+struct Pool {
+    addrs: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    dns: Vec<String>,
 }
 
 /// Instead of an unlimited lifetime, where that means something else (kernel-libipsec then never asks for re-keying); no run lasts this
@@ -76,12 +90,22 @@ fn seconds(d: Option<Duration>) -> String {
     format!("{}s", d.map_or(0, whole_seconds))
 }
 
-fn conn(index: usize, c: &Connection, give_up: Duration) -> Conn {
+/// 0 is none, and nothing is added to make up for it.
+fn limit(n: Option<u64>) -> String {
+    n.unwrap_or(0).to_string()
+}
+
+fn conn(index: usize, c: &Connection, give_up: Duration) -> Conn<'_> {
+    let o = &c.options;
+    // The peer's address in the tunnel, or our own, is not known before it is assigned.
+    let selectors = |assigned: bool, nets: &[ipnet::IpNet]| {
+        if assigned { vec!["dynamic".to_owned()] } else { nets.iter().map(ToString::to_string).collect() }
+    };
     let child = Child {
         esp_proposals: if c.ah_proposals.is_empty() { c.esp_proposals.clone() } else { Vec::new() },
         ah_proposals: c.ah_proposals.clone(),
-        local_ts: c.local_ts.iter().map(ToString::to_string).collect(),
-        remote_ts: c.remote_ts.iter().map(ToString::to_string).collect(),
+        local_ts: selectors(o.virtual_ip, &c.local_ts),
+        remote_ts: selectors(o.pool.is_some(), &c.remote_ts),
         mode: match c.mode {
             EspMode::Tunnel => "tunnel",
             EspMode::Transport => "transport",
@@ -98,6 +122,14 @@ fn conn(index: usize, c: &Connection, give_up: Duration) -> Conn {
         start_action: action(c.start_action),
         close_action: action(c.close_action),
         reqid: traps::wants(c).then(|| traps::reqid(index).to_string()),
+        copy_df: (o.df == DfBit::Clear).then_some("no"),
+        replay_window: o.replay_window.to_string(),
+        rekey_bytes: limit(o.rekey_bytes),
+        rekey_packets: limit(o.rekey_packets),
+        life_bytes: limit(o.life_bytes),
+        life_packets: limit(o.life_packets),
+        rand_bytes: "0",
+        rand_packets: "0",
     };
     Conn {
         version: if c.ike == IkeMode::V2 { "2" } else { "1" },
@@ -105,8 +137,13 @@ fn conn(index: usize, c: &Connection, give_up: Duration) -> Conn {
         local_addrs: vec![c.local.to_string()],
         remote_addrs: vec![c.remote.map_or_else(|| "%any".into(), |a| a.to_string())],
         proposals: c.ike_proposals.clone(),
-        local: Auth { auth: "psk", id: c.local_id.clone() },
-        remote: Auth { auth: "psk", id: c.remote_id.clone() },
+        local: auth::local(c),
+        remote: auth::remote(c),
+        send_cert: "always",
+        fragmentation: o.fragmentation,
+        childless: if o.childless { "force" } else { "allow" },
+        vips: o.virtual_ip.then_some(if c.local.is_ipv4() { "0.0.0.0" } else { "::" }).into_iter().collect(),
+        pools: o.pool.map(|_| pool_name(c)).into_iter().collect(),
         mobike: c.mobike,
         encap: c.force_encap,
         // Of two IKE SAs with one peer the old one goes only when the peer says INITIAL_CONTACT.
@@ -117,9 +154,9 @@ fn conn(index: usize, c: &Connection, give_up: Duration) -> Conn {
         dpd_timeout: c.dpd_delay.filter(|_| c.ike != IkeMode::V2).map(|d| seconds(Some(d + give_up))),
         // IKEv1 tells the peer its lifetime (RFC 2409 appendix A), and of one that never ends charon says 0 s.
         rekey_time: seconds(c.ike_rekey.or((c.ike != IkeMode::V2).then_some(FOR_EVER))),
-        reauth_time: "0s".into(),
+        reauth_time: seconds(o.reauth),
         // 0 would end the IKE SA at the very moment at which its re-keying begins.
-        over_time: seconds(c.ike_rekey.map(|d| (d / 10).max(give_up))),
+        over_time: seconds(c.ike_rekey.max(o.reauth).map(|d| (d / 10).max(give_up))),
         rand_time: "0s".into(),
         children: BTreeMap::from([(c.name.clone(), child)]),
     }
@@ -133,21 +170,19 @@ fn action(a: ChildAction) -> &'static str {
     }
 }
 
-/// Loads secrets, then connections: a connection that starts by itself must find its secret.
-pub(crate) async fn load(daemon: &Daemon, config: &GatewayConfig) -> Result<Vec<Accepted>, DriverError> {
-    let mut accepted = Vec::new();
-    if let Some(c) = config.connections.iter().find(|c| !c.nat_traversal) {
-        let (gateway, setting) = (daemon.name().to_owned(), format!("nat_traversal of {}", c.name));
-        return Err(DriverError::Refused { gateway, setting, reason: "charon always looks for a NAT".into() });
-    }
+fn pool_name(c: &Connection) -> String {
+    format!("pool-{}", c.name)
+}
+
+/// Loads what connections need, then connections: one that starts by itself must find its secret.
+pub(crate) async fn load(daemon: &Daemon, config: &GatewayConfig, data_path: DataPath) -> Result<Vec<Accepted>, DriverError> {
+    refusal(config, data_path)?;
+    let mut accepted = auth::load(daemon, config).await?;
     for c in &config.connections {
-        let mut owners = vec![c.local_id.as_str()];
-        if c.remote_id != c.local_id {
-            owners.push(&c.remote_id);
-        }
-        let shared = Shared { id: format!("psk-{}", c.name), r#type: "IKE", data: &c.psk, owners };
-        let what = format!("secret of {}", c.name);
-        accepted.push(one(daemon, "load-shared", &what, &shared, String::new()).await?);
+        let Some(pool) = c.options.pool else { continue };
+        let pool = Pool { addrs: pool.to_string(), dns: c.options.dns.iter().map(ToString::to_string).collect() };
+        let message = BTreeMap::from([(pool_name(c), pool)]);
+        accepted.push(one(daemon, "load-pool", &format!("pool of {}", c.name), &message, String::new()).await?);
     }
     for (index, c) in config.connections.iter().enumerate() {
         let message = BTreeMap::from([(c.name.as_str(), conn(index, c, config.retransmit.give_up()))]);
@@ -156,7 +191,14 @@ pub(crate) async fn load(daemon: &Daemon, config: &GatewayConfig) -> Result<Vec<
     Ok(accepted)
 }
 
-async fn one(daemon: &Daemon, command: &str, what: &str, message: &impl Serialize, note: String) -> Result<Accepted, DriverError> {
+/// Loads one thing; the daemon must say that it has.
+pub(crate) async fn one(
+    daemon: &Daemon,
+    command: &str,
+    what: &str,
+    message: &impl Serialize,
+    note: String,
+) -> Result<Accepted, DriverError> {
     let answer = daemon.call(command, message).await?;
     match answer.text(&["success"]) {
         Some("yes") => Ok(Accepted { what: what.into(), answer: format!("{command}: success{note}") }),
@@ -177,6 +219,7 @@ fn rounding(c: &Connection) -> String {
         ("child_life", c.child_life),
         ("inactivity", c.inactivity),
         ("dpd_delay", c.dpd_delay),
+        ("reauth", c.options.reauth),
     ];
     times
         .into_iter()

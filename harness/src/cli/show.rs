@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::draw;
+use crate::scenario::certificates::Certificates;
 use crate::scenario::model::{Expect, Fault, Health, Must, Plan, Scenario, ScenarioKind, When};
 use crate::scenario::{peers, walk};
 use crate::schema::{Args, Param, Value, Word};
@@ -59,6 +60,7 @@ fn gateways(page: &mut Page, plan: &Plan) {
         .map(|gateway| {
             let mut own =
                 peers::unset(&plan.network, &gateway.config).map(|unset| differences(&unset.config, &gateway.config)).unwrap_or_default();
+            own.extend(certificates(None, &gateway.certificates));
             own.extend(gateway.implementation.as_ref().map(|i| format!("implementation = {i:?}")));
             (gateway.config.name.as_str(), own)
         })
@@ -124,7 +126,8 @@ fn fix(page: &mut Page, scenario: &Scenario, fixed: &Plan) {
         page.entry("without", &gone.join(", "));
     }
     for (before, after) in scenario.broken.gateways.iter().zip(&fixed.gateways) {
-        let changed = differences(&before.config, &after.config);
+        let mut changed = differences(&before.config, &after.config);
+        changed.extend(certificates(Some(&before.certificates), &after.certificates));
         if !changed.is_empty() {
             page.entry(&after.config.name, &changed.join(", "));
         }
@@ -171,35 +174,64 @@ fn collect(out: &mut Vec<String>, key: &str, old: &serde_json::Value, new: &serd
     match (old, new) {
         (Json::Object(a), Json::Object(b)) if !b.contains_key("secs") => {
             for (name, value) in b {
-                let name = name.replace('_', "-");
-                let name = match (key, name.as_str()) {
-                    ("retransmit", part) => format!("retransmit-{part}"),
-                    (_, "local-id") => "id".to_owned(),
-                    (_, "remote-id") => "peer-id".to_owned(),
-                    _ => name,
-                };
-                collect(out, &name, a.get(&name.replace('-', "_")).or_else(|| original(a, &name)).unwrap_or(&Json::Null), value);
+                collect(out, &setting(key, &name.replace('_', "-")), a.get(name).unwrap_or(&Json::Null), value);
             }
         }
         // One connection per peer, with the same settings in each.
         (Json::Array(a), Json::Array(b)) if key == "connections" => b.iter().zip(a).for_each(|(b, a)| collect(out, "", a, b)),
         (_, Json::Null) => out.push(format!("{key}: off")),
-        (_, Json::Object(d)) => {
+        (_, Json::Number(seconds)) if key == "clock" => {
+            out.push(format!("{key} = \"{}\"", crate::text::offset(seconds.as_i64().unwrap_or(0))));
+        }
+        (_, Json::Object(d)) if d.contains_key("secs") => {
             let part = |name: &str| d.get(name).and_then(Json::as_u64).unwrap_or(0);
             let time = Duration::new(part("secs"), u32::try_from(part("nanos")).unwrap_or(0));
             out.push(format!("{key} = \"{}\"", duration(time)));
         }
+        (Json::Null, Json::Object(b)) => b.iter().for_each(|(name, value)| collect(out, &setting(key, name), &Json::Null, value)),
         (_, value) => out.push(format!("{key} = {}", value.to_string().replace(',', ", "))),
     }
 }
 
-/// A setting whose name in the scenario is not its name in the configuration.
-fn original<'j>(table: &'j serde_json::Map<String, serde_json::Value>, name: &str) -> Option<&'j serde_json::Value> {
-    match name {
-        "id" => table.get("local_id"),
-        "peer-id" => table.get("remote_id"),
-        _ => table.get(name.strip_prefix("retransmit-")?),
+/// What a scenario calls the setting `name` inside of `table`.
+fn setting(table: &str, name: &str) -> String {
+    match (table, name) {
+        ("auth", "own") => "auth".to_owned(),
+        ("auth", "peer") => "peer-auth".to_owned(),
+        ("half-open", "cookie-threshold") => name.to_owned(),
+        ("misbehave", "messages") => "misbehave.message".to_owned(),
+        ("misbehave", "switches") => "misbehave".to_owned(),
+        ("misbehave", name) => format!("misbehave.{name}"),
+        ("retransmit" | "eap" | "half-open", name) => format!("{table}-{name}"),
+        (_, "local-id") => "id".to_owned(),
+        (_, "remote-id") => "peer-id".to_owned(),
+        (_, "clock-offset") => "clock".to_owned(),
+        _ => name.to_owned(),
     }
+}
+
+/// What is said of certificates, as far as it differs.
+fn certificates(old: Option<&Certificates>, new: &Certificates) -> Vec<String> {
+    let mut out = Vec::new();
+    if let Some(c) = new.own.as_ref().filter(|c| old.and_then(|o| o.own.as_ref()) != Some(c)) {
+        let between = if c.intermediates == 0 { String::new() } else { format!(", intermediates = {}", c.intermediates) };
+        let kept = if c.send_intermediates { "" } else { ", send-intermediates = false" };
+        out.push(format!(
+            "certificate = {{ key = \"{}\", ca = \"{}\", id = \"{}\", valid-from = \"{}\", valid-for = \"{}\"{between}{kept} }}",
+            c.key.word(),
+            c.ca,
+            c.id,
+            crate::text::offset(c.valid_from),
+            crate::text::offset(c.valid_for),
+        ));
+    }
+    let mut trust: Vec<&String> = new.trust.values().flatten().collect();
+    trust.sort();
+    trust.dedup();
+    if !new.trust.is_empty() && old.map(|o| &o.trust) != Some(&new.trust) {
+        out.push(format!("trust = {trust:?}"));
+    }
+    out
 }
 
 fn params(words: &'static [Word], name: &str) -> &'static [Param] {
@@ -231,6 +263,7 @@ fn toml(value: &Value) -> String {
         Value::Int(n) => n.to_string(),
         Value::Float(n) => n.to_string(),
         Value::Duration(d) => format!("\"{}\"", duration(*d)),
+        Value::Offset(seconds) => format!("\"{}\"", crate::text::offset(*seconds)),
         Value::Count(c) => match (c.min, c.max) {
             (min, Some(max)) if min == max => format!("\"{min}\""),
             (0, Some(max)) => format!("\"<= {max}\""),

@@ -200,6 +200,7 @@ fn value(v: &Value) -> String {
         Value::Int(n) => n.to_string(),
         Value::Float(n) => n.to_string(),
         Value::Duration(d) => format!("\"{}\"", humantime::format_duration(*d)),
+        Value::Offset(seconds) => format!("\"{}\"", crate::text::offset(*seconds)),
         Value::Count(c) => format!("\"{c}\""),
         Value::List(items) => format!("[{}]", items.iter().map(value).collect::<Vec<_>>().join(", ")),
         Value::Table(args) => describe(args),

@@ -21,7 +21,7 @@ use super::outcome::{HealthReport, SideReport, Trouble, Whose};
 use super::traffic::Nodes;
 use super::traffic::services::Services;
 use super::worlds::{self, WorldKind};
-use super::{artefacts, drivers, evidence, script};
+use super::{artefacts, certificates, drivers, evidence, script};
 use crate::capture::ring::{How, RecordError, Recorder, Rings};
 use crate::dissect::Frame;
 use crate::event::What;
@@ -131,7 +131,10 @@ pub fn cell_main(job: Vec<u8>, sink: EventSink) -> i32 {
 async fn side(job: Job, sink: EventSink) -> std::io::Result<()> {
     let started = Timestamp::now();
     let ledger = Rc::new(Ledger::new(&job.dir, sink)?);
-    let plan = Arc::new(job.plan.clone());
+    let mut plan = job.plan.clone();
+    // Before the deadline begins to run: RSA keys take their time.
+    certificates::issue(&mut plan, started.0 / 1_000_000_000);
+    let plan = Arc::new(plan);
     let mut report = SideReport::begun(&plan, job.dir.clone(), started);
     // What stays alive until the report is out (and, with --keep, until the parent goes).
     let mut alive = None;

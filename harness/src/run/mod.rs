@@ -2,6 +2,7 @@
 //! starts everything, injects the faults and judges.
 
 pub mod artefacts;
+pub mod certificates;
 pub mod drivers;
 pub mod evidence;
 pub mod faults;

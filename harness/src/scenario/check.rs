@@ -11,8 +11,8 @@ use super::diag::{Diagnostics, line_of};
 use super::layout::{self, Layout, Size};
 use super::model::{Fault, Role, Scenario, Service, Step, When};
 use super::walk::{Names, Table, Walker, pairs};
-use super::{Source, Vocabulary, gateway, plan, sections};
-use crate::schema::{Args, Param};
+use super::{Source, Vocabulary, gateway, plan, sections, settings};
+use crate::schema::{Args, Param, Value};
 
 /// Reads and checks a scenario file; every mistake is reported.
 pub fn load(source: &Source, vocabulary: &Vocabulary) -> Result<Scenario, Diagnostics> {
@@ -76,6 +76,7 @@ impl Sections<'_, '_> {
             layout: layout?,
             health,
             gateways,
+            gateway_spans: self.gateway_spans(),
             services,
             fault_span: self.top.get("fault").map(|f| self.walker.head(f.span())),
             faults,
@@ -195,23 +196,15 @@ impl Sections<'_, '_> {
         out
     }
 
-    fn settings(&mut self, what: &str, span: Range<usize>, table: &Table<'_>) -> Args {
-        let args = self.walker.table(what, span, table, gateway::PARAMS, &[], false);
-        self.retransmit_base(table);
-        args
+    fn gateway_spans(&self) -> BTreeMap<String, Range<usize>> {
+        let table = self.top.get("gateway").and_then(|g| g.get_ref().as_table());
+        table.into_iter().flat_map(|t| t.keys()).map(|key| (key.get_ref().to_string(), key.span())).collect()
     }
 
-    /// A factor outside these bounds would make gaps negative or longer than time.
-    fn retransmit_base(&mut self, table: &Table<'_>) {
-        let Some(value) = table.get("retransmit-base") else { return };
-        let number = match value.get_ref() {
-            DeValue::Float(f) => f.as_str().parse::<f64>().ok(),
-            DeValue::Integer(n) => n.as_str().parse::<f64>().ok(),
-            _ => return,
-        };
-        if !number.is_some_and(|n| (1.0..=4.0).contains(&n)) {
-            self.walker.mistake("out-of-range", value.span(), "`retransmit-base` must be between 1 and 4", "", []);
-        }
+    fn settings(&mut self, what: &str, span: Range<usize>, table: &Table<'_>) -> Args {
+        let args = self.walker.table(what, span, table, gateway::PARAMS, &[], false);
+        settings::check(&mut self.walker, table);
+        args
     }
 
     fn services(&mut self) -> Vec<Service> {
@@ -248,7 +241,7 @@ impl Sections<'_, '_> {
             if let Some(set) =
                 entry.get("do").and_then(|d| inner(d, "config")).and_then(|c| c.get("set")).and_then(|s| s.get_ref().as_table())
             {
-                self.retransmit_base(set);
+                settings::check(&mut self.walker, set);
             }
             out.push(Fault { name, action: action.to_owned(), args, when, remedy, line: self.line(item) });
         }
@@ -395,9 +388,15 @@ fn inner<'t, 'i>(tagged: &'t Spanned<DeValue<'i>>, word: &str) -> Option<&'t Tab
     tagged.get_ref().as_table()?.get(word)?.get_ref().as_table()
 }
 
-/// `over` on top of `under`.
+/// `over` on top of `under`; tables key by key.
 pub(super) fn overlaid(under: &Args, over: &Args) -> Args {
     let mut out = under.clone();
-    out.0.extend(over.0.iter().map(|(k, v)| (k.clone(), v.clone())));
+    for (key, value) in &over.0 {
+        let value = match (out.0.get(key), value) {
+            (Some(Value::Table(under)), Value::Table(over)) => Value::Table(overlaid(under, over)),
+            _ => value.clone(),
+        };
+        out.0.insert(key.clone(), value);
+    }
     out
 }

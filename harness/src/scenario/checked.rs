@@ -15,6 +15,8 @@ pub(super) struct Checked {
     pub layout: Layout,
     pub health: Args,
     pub gateways: BTreeMap<String, Args>,
+    /// Where each gateway's settings are in the file; absent: nowhere.
+    pub gateway_spans: BTreeMap<String, Range<usize>>,
     pub services: Vec<Service>,
     pub faults: Vec<Fault>,
     pub steps: Vec<Step>,

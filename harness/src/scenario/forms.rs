@@ -8,10 +8,18 @@ pub(crate) fn form_of(kind: Kind) -> String {
     match kind {
         Kind::Text => "text".into(),
         Kind::Bool => "`true` or `false`".into(),
+        Kind::Int(low, i64::MAX) => format!("a whole number from {low}"),
         Kind::Int(low, high) => format!("a whole number, {low} to {high}"),
         Kind::Float => "a number".into(),
         Kind::Duration => "a duration such as `\"2s\"`, `\"300ms\"` or `\"2m\"`".into(),
         Kind::Seconds => "a duration in whole seconds such as `\"2s\"` or `\"2m\"`".into(),
+        Kind::Lifespan => "a duration in whole seconds such as `\"365d\"`".into(),
+        Kind::Offset => "whole seconds with a sign, such as `\"-2d\"`, `\"+90m\"` or `\"0s\"`".into(),
+        Kind::Number(numbers) => {
+            format!("{} such as `\"{}\"`, or a number up to {}", numbers.what, numbers.names().next().unwrap_or_default(), numbers.most)
+        }
+        Kind::Hex => "octets in hexadecimal such as `\"00ff\"`".into(),
+        Kind::Tagged(words) => format!("a table with one of {}", listed(words.iter().map(|w| w.name))),
         Kind::Count => "a count: `\"0\"`, `\"3\"`, `\">= 1\"`, `\"<= 4\"` or `\"2..5\"`".into(),
         Kind::Filter => "a display filter".into(),
         Kind::Tap => "a tap, `\"node.interface\"`".into(),
@@ -37,6 +45,11 @@ pub(super) fn example(kind: Kind) -> String {
         Kind::Int(low, _) => low.max(1).to_string(),
         Kind::Float => "1.5".into(),
         Kind::Duration | Kind::Seconds => "\"2s\"".into(),
+        Kind::Lifespan => "\"365d\"".into(),
+        Kind::Offset => "\"-1d\"".into(),
+        Kind::Number(numbers) => format!("\"{}\"", numbers.names().next().unwrap_or_default()),
+        Kind::Hex => "\"00ff\"".into(),
+        Kind::Tagged(words) => format!("{{ {} = {{ … }} }}", words.first().map(|w| w.name).unwrap_or_default()),
         Kind::Count => "\">= 1\"".into(),
         Kind::Filter => "\"udp.dstport == 500\"".into(),
         Kind::Tap => "\"<node>.<interface>\"".into(),

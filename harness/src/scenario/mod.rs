@@ -3,6 +3,8 @@
 //! [`load`] walks the TOML with positions (`walk`), checks every table against the vocabulary (`vocabulary`, `sections`),
 //! resolves the network (`layout`) and builds the two sides (`plan`, `peers`). The rest of the program sees only the model.
 
+mod authentication;
+pub mod certificates;
 mod check;
 mod checked;
 pub mod deviations;
@@ -11,11 +13,14 @@ mod forms;
 pub mod gateway;
 pub mod layout;
 pub mod library;
+mod misbehaviour;
 pub mod model;
+mod options;
 pub(crate) mod peers;
 mod plan;
 pub mod reference;
 pub mod sections;
+mod settings;
 mod source;
 pub mod vocabulary;
 pub(crate) mod walk;

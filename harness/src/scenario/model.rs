@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use peer::{AuthMethod, Capability, EspMode, GatewayConfig, IkeMode, Misbehave};
 use serde::{Deserialize, Serialize};
 
+use super::certificates::Certificates;
 use crate::schema::Args;
 
 /// A checked scenario file.
@@ -112,6 +113,8 @@ pub struct GatewayPlan {
     pub implementation: Option<String>,
     /// Its settings.
     pub config: GatewayConfig,
+    /// Certificates that are put into its settings when the side begins.
+    pub certificates: Certificates,
 }
 
 /// The network of a plan.

@@ -5,11 +5,15 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use peer::{Authentication, ChildAction, Connection, EspMode, GatewayConfig, HalfOpen, IkeMode, Misbehave, Options, Retransmit};
+use peer::{ChildAction, Connection, EspMode, GatewayConfig, HalfOpen, IkeMode, Retransmit};
 
+use super::authentication::{authentication, default_id, method, peer_method};
+use super::certificates::certificates;
 use super::gateway::PARAMS;
 use super::layout::Layout;
+use super::misbehaviour::misbehave;
 use super::model::{GatewayPlan, Network, Node, Role};
+use super::options::options;
 use super::walk::default_value;
 use crate::schema::{Args, Value};
 
@@ -51,18 +55,24 @@ pub(super) fn plan(
     let resolved = Args(PARAMS.iter().filter_map(|p| Some((p.name.to_owned(), get(p.name)?))).collect());
     let local = outside_address(node, v6)?;
     let mut connections = Vec::new();
+    let mut peers_methods = Vec::new();
+    let nothing = Args::default();
     for peer in peers.get(&node.name).into_iter().flatten() {
         let peer_node = network.node(peer)?;
         let peer_addr = outside_address(peer_node, v6)?;
-        let peer_settings = honest.get(peer).cloned().unwrap_or_default();
+        let peer_settings = honest.get(peer).unwrap_or(&nothing);
         let remote = (!behind_nat(network, peer_node, v6)).then_some(peer_addr);
-        connections.push(connection(node, peer_node, (local, peer_addr), remote, &resolved, &peer_settings));
+        let connection = connection(node, peer_node, (local, peer_addr), remote, &resolved, peer_settings);
+        peers_methods.push((connection.name.clone(), peer_method(&resolved, peer_settings), peer_settings));
+        connections.push(connection);
     }
+    let id = default_id(&resolved, &node.name);
     let keepalive = resolved.duration("nat-keepalive").unwrap_or(NAT_KEEPALIVE);
     let tries = resolved.int("retransmit-tries").and_then(|n| u32::try_from(n).ok());
     let standard = Retransmit::default();
     Some(GatewayPlan {
         implementation: resolved.text("implementation").map(str::to_owned),
+        certificates: certificates(&resolved, &id, method(&resolved), &peers_methods),
         config: GatewayConfig {
             name: node.name.clone(),
             retransmit: Retransmit {
@@ -72,11 +82,21 @@ pub(super) fn plan(
             },
             nat_keepalive: (!keepalive.is_zero()).then_some(keepalive),
             connections,
-            clock_offset: 0,
-            half_open: HalfOpen::default(),
-            misbehave: Misbehave::default(),
+            clock_offset: resolved.offset("clock").unwrap_or(0),
+            half_open: half_open(&resolved),
+            misbehave: resolved.table("misbehave").map(misbehave).unwrap_or_default(),
         },
     })
+}
+
+fn half_open(args: &Args) -> HalfOpen {
+    let standard = HalfOpen::default();
+    let figure = |key: &str| args.int(key).and_then(|n| u32::try_from(n).ok());
+    HalfOpen {
+        cookie_threshold: figure("cookie-threshold").unwrap_or(standard.cookie_threshold),
+        per_address: figure("half-open-per-address").unwrap_or(standard.per_address),
+        timeout: args.duration("half-open-timeout").unwrap_or(standard.timeout),
+    }
 }
 
 /// What a gateway would be if the scenario said nothing about it: same network, same peers.
@@ -101,7 +121,6 @@ fn connection(
         Some("start") => ChildAction::Start,
         _ => ChildAction::None,
     };
-    let default_id = |settings: &Args, name: &str| settings.text("id").map_or_else(|| format!("{name}.example"), str::to_owned);
     let selectors = |key: &str, of: &Node, addr: IpAddr| match own.get(key) {
         Some(Value::List(_)) => own.texts(key).into_iter().filter_map(|p| p.parse().ok()).collect(),
         // Transport mode protects what the two gateways say to each other.
@@ -123,8 +142,8 @@ fn connection(
         local_id: default_id(own, &node.name),
         remote_id: own.text("peer-id").map_or_else(|| default_id(peers, &peer.name), str::to_owned),
         psk: own.text("psk").unwrap_or(COMMON_PSK).to_owned(),
-        auth: Authentication::default(),
-        options: Options::default(),
+        auth: authentication((own, &node.name), (peers, &peer.name)),
+        options: options(own),
         ike_proposals: texts("ike-proposals"),
         esp_proposals: texts("esp-proposals"),
         mode,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use peer::Capability;
 
+use super::authentication;
 use super::check::overlaid;
 use super::checked::{Checked, CheckedExpect};
 use super::model::{Expect, Fault, GatewayPlan, Health, Must, Network, Plan, Role, Scenario, ScenarioKind, Side, Step};
@@ -58,6 +59,9 @@ pub(super) fn build(walker: &mut Walker<'_>, checked: Checked) -> Option<Scenari
         }
         _ => None,
     };
+    for plan in std::iter::once(&broken).chain(fixed.as_ref()) {
+        authentication::doubts(walker, &checked, plan);
+    }
     Some(Scenario {
         id: walker.source.id.clone(),
         file: walker.source.name.clone(),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Vocabulary, gateway, sections};
+use super::{Vocabulary, certificates, gateway, misbehaviour, sections};
 use crate::schema::{Kind, Param, Word};
 
 const DOCUMENT: &str = include_str!("../../../docs/scenario-reference.md");
@@ -70,6 +70,10 @@ fn regions(vocabulary: &Vocabulary) -> Vec<(&'static str, String)> {
         ("network", table(sections::NETWORK)),
         ("health", table(sections::HEALTH)),
         ("gateway", table(gateway::PARAMS)),
+        ("certificate", table(certificates::CERTIFICATE)),
+        ("misbehave", table(misbehaviour::MISBEHAVE)),
+        ("message", table(misbehaviour::MESSAGE)),
+        ("message-actions", message_actions()),
         ("service", table(sections::SERVICE)),
         ("services", words(vocabulary.services)),
         ("fault", table(sections::FAULT)),
@@ -91,6 +95,20 @@ fn words(words: &[Word]) -> String {
     words.iter().map(one).collect()
 }
 
+/// Short words: one row each.
+fn message_actions() -> String {
+    let mut out = String::from("| `do.` | keys | meaning |\n|---|---|---|\n");
+    for word in misbehaviour::ACTIONS {
+        let key = |p: &Param| {
+            let default = if p.required { String::new() } else { format!(", default `{}`", p.default) };
+            format!("`{}` ({}{default}): {}", p.name, kind(p.kind), p.doc)
+        };
+        let keys = word.params.iter().map(key).collect::<Vec<_>>().join("; ");
+        let _ = writeln!(out, "| `{}` | {} | {} |", word.name, cell(if keys.is_empty() { "–" } else { &keys }), cell(word.doc));
+    }
+    out
+}
+
 /// A table of keys.
 pub(crate) fn table(params: &[Param]) -> String {
     let mut out = String::from("| key | type | default | meaning |\n|---|---|---|---|\n");
@@ -109,10 +127,21 @@ fn kind(kind_of: Kind) -> String {
     match kind_of {
         Kind::Text => "text".into(),
         Kind::Bool => "boolean".into(),
+        Kind::Int(low, i64::MAX) => format!("integer from {low}"),
         Kind::Int(low, high) => format!("integer {low}–{high}"),
         Kind::Float => "number".into(),
         Kind::Duration => "duration".into(),
         Kind::Seconds => "whole seconds".into(),
+        Kind::Lifespan => "whole seconds, up to 100 years".into(),
+        Kind::Offset => "offset".into(),
+        Kind::Number(numbers) => numbers.what.split_once(' ').map_or(numbers.what, |(_, what)| what).into(),
+        Kind::Hex => "octets".into(),
+        Kind::Tagged(words) if words.iter().map(|w| w.name).eq(misbehaviour::ACTIONS.iter().map(|w| w.name)) => {
+            "table with one [action](#gatewaynamemisbehavemessage)".into()
+        }
+        Kind::Tagged(words) => {
+            format!("table with one of {}", words.iter().map(|w| format!("`{}`", w.name)).collect::<Vec<_>>().join(", "))
+        }
         Kind::Count => "count".into(),
         Kind::Filter => "filter".into(),
         Kind::Tap => "tap".into(),
@@ -127,14 +156,24 @@ fn kind(kind_of: Kind) -> String {
         Kind::Fault => "fault".into(),
         Kind::Word(words) => words.iter().map(|w| format!("`\"{w}\"`")).collect::<Vec<_>>().join(", "),
         Kind::List(item) => format!("list of {}", kind(*item)),
-        // By names: constants have no identity.
-        Kind::Table(params) if params.iter().map(|p| p.name).eq(gateway::PARAMS.iter().map(|p| p.name)) => {
-            "table of [gateway settings](#gatewayname)".into()
-        }
-        Kind::Table(params) => {
-            format!("table: {}", params.iter().map(|p| format!("`{}` ({})", p.name, kind(p.kind))).collect::<Vec<_>>().join(", "))
-        }
+        Kind::Table(params) => match SECTIONS.iter().find(|(own, _)| same(own, params)) {
+            Some((_, link)) => format!("table of {link}"),
+            None => format!("table: {}", params.iter().map(|p| format!("`{}` ({})", p.name, kind(p.kind))).collect::<Vec<_>>().join(", ")),
+        },
     }
+}
+
+/// Tables that have a section of their own.
+const SECTIONS: &[(&[Param], &str)] = &[
+    (gateway::PARAMS, "[gateway settings](#gatewayname)"),
+    (certificates::CERTIFICATE, "[certificate settings](#gatewaynamecertificate)"),
+    (misbehaviour::MISBEHAVE, "[misbehaviour](#gatewaynamemisbehave)"),
+    (misbehaviour::MESSAGE, "[message rules](#gatewaynamemisbehavemessage)"),
+];
+
+/// By names: constants have no identity.
+fn same(a: &[Param], b: &[Param]) -> bool {
+    a.iter().map(|p| p.name).eq(b.iter().map(|p| p.name))
 }
 
 /// A bar would end the cell.
@@ -179,12 +218,21 @@ mod tests {
                 }
             }
         }
-        for params in
-            [sections::SCENARIO, sections::NETWORK, sections::HEALTH, sections::FAULT, sections::TRAFFIC, sections::EXPECT, sections::FIX]
-        {
+        for params in [
+            sections::SCENARIO,
+            sections::NETWORK,
+            sections::HEALTH,
+            sections::FAULT,
+            sections::TRAFFIC,
+            sections::EXPECT,
+            sections::FIX,
+            gateway::PARAMS,
+            misbehaviour::MISBEHAVE,
+        ] {
             check(params);
         }
-        for word in vocabulary().faults.iter().chain(vocabulary().traffic).chain(vocabulary().services) {
+        let words = vocabulary();
+        for word in words.faults.iter().chain(words.traffic).chain(words.services).chain(misbehaviour::ACTIONS) {
             check(word.params);
         }
     }

@@ -19,6 +19,9 @@ use crate::schema::{Args, Count, Kind, Param, Value, Word};
 /// Longest duration a file may name. Keeps sums of retransmission gaps far from overflow.
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// Longest validity of a certificate, and the greatest shift of a clock, seconds.
+const CENTURY: u64 = 100 * 365 * 24 * 3600;
+
 /// Syntax errors shown at once.
 const MOST_SYNTAX: usize = 5;
 
@@ -261,6 +264,15 @@ impl<'a> Walker<'a> {
             (Kind::Table(params), DeValue::Table(table)) => {
                 return Some(Value::Table(self.table(name, span, table, params, &[], fill)));
             }
+            (Kind::Tagged(words), _) => {
+                let key = name.trim_matches('`');
+                let (word, args) = self.tagged(key, "message action", value, &pairs(words))?;
+                return Some(Value::Table(Args::default().with(word, Value::Table(args))));
+            }
+            (Kind::Number(numbers), DeValue::Integer(n)) => match integer(n) {
+                Some(n) if (0..=i64::from(numbers.most)).contains(&n) => Ok(Value::Int(n)),
+                _ => Err(Wrong::new("out-of-range", format!("{name} must be between 0 and {}", numbers.most))),
+            },
             (Kind::Filter, DeValue::String(text)) => {
                 return match (self.filter)(text) {
                     Ok(()) => Some(Value::Text(text.to_string())),
@@ -297,6 +309,22 @@ impl<'a> Walker<'a> {
                 Ok(_) => Err(Wrong::new("out-of-range", format!("{name} is longer than 30 days"))),
                 Err(_) => Err(Wrong::kind(name, kind)),
             },
+            Kind::Offset | Kind::Lifespan => match offset(text) {
+                Some(seconds) if matches!(kind, Kind::Lifespan) && seconds <= 0 => Err(Wrong::kind(name, kind)),
+                Some(seconds) if seconds.unsigned_abs() <= CENTURY => Ok(Value::Offset(seconds)),
+                Some(_) => Err(Wrong::new("out-of-range", format!("{name} is longer than 100 years"))),
+                None => Err(Wrong::kind(name, kind)),
+            },
+            Kind::Number(numbers) => {
+                // As the RFCs write them; capitals and hyphens do not matter.
+                let plain = |s: &str| s.replace('-', "_").to_ascii_lowercase();
+                match numbers.names().find(|known| plain(known) == plain(text)) {
+                    Some(known) => Ok(Value::Text(known.to_owned())),
+                    None => Err(Wrong::name(format!("`{shown}` is not {}", numbers.what), text, numbers.names())),
+                }
+            }
+            Kind::Hex if text.len() % 2 == 0 && text.bytes().all(|b| b.is_ascii_hexdigit()) => Ok(plain()),
+            Kind::Hex => Err(Wrong::kind(name, kind)),
             Kind::Count => Count::parse(text).map(Value::Count).ok_or_else(|| Wrong::kind(name, kind)),
             Kind::Addr => text.parse::<IpAddr>().map(|_| plain()).map_err(|_| Wrong::kind(name, kind)),
             Kind::Prefix => match text.parse::<IpNet>() {
@@ -365,6 +393,16 @@ pub(crate) fn default_value(param: &Param) -> Option<Value> {
     let source = Source::new("default", param.default);
     let value = DeValue::parse(&source.text).ok()?;
     Walker::new(&source, |_| Ok(())).value(param.name, param.kind, &value, true)
+}
+
+/// Whole seconds with a sign.
+fn offset(text: &str) -> Option<i64> {
+    let (sign, rest) = match text.strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let duration = humantime::parse_duration(rest).ok().filter(|d| d.subsec_nanos() == 0)?;
+    Some(sign * i64::try_from(duration.as_secs()).ok()?)
 }
 
 fn integer(n: &toml::de::DeInteger<'_>) -> Option<i64> {

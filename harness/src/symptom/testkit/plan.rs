@@ -74,5 +74,5 @@ fn gateway(name: &str, local: &str, peer: &str) -> GatewayPlan {
         keying_tries: 1,
     };
     let config = GatewayConfig { name: name.into(), connections: vec![connection], ..GatewayConfig::default() };
-    GatewayPlan { implementation: None, config }
+    GatewayPlan { implementation: None, config, certificates: Default::default() }
 }
