@@ -194,7 +194,8 @@ async fn a_childless_ike_sa_gets_its_child_later() {
 #[tokio::test]
 async fn what_charon_cannot_do_is_refused_by_name() {
     let Some(lab) = Lab::new() else { return };
-    let tweaks: [(&str, fn(&mut GatewayConfig)); 4] = [
+    type Tweak = fn(&mut GatewayConfig);
+    let tweaks: [(&str, Tweak); 4] = [
         ("clock_offset", |c| c.clock_offset = -86_400),
         ("misbehave", |c| c.misbehave.switches.never_delete = true),
         ("df of west-east", |c| c.connections[0].options.df = DfBit::Set),

@@ -39,7 +39,7 @@ fn two_eaps(walker: &mut Walker<'_>, table: &Table<'_>) {
 
 /// A gateway can lose or repeat what it receives, but alter only what it sends.
 fn messages(walker: &mut Walker<'_>, table: &Table<'_>) {
-    let rules = || Some(table.get("misbehave")?.get_ref().as_table()?.get("message")?.get_ref().as_array()?);
+    let rules = || table.get("misbehave")?.get_ref().as_table()?.get("message")?.get_ref().as_array();
     for rule in rules().into_iter().flat_map(|rules| rules.iter()) {
         let Some(rule) = rule.get_ref().as_table() else { continue };
         let inbound = rule.get("inbound").is_some_and(|v| v.get_ref().as_bool() == Some(true));

@@ -323,7 +323,7 @@ impl<'a> Walker<'a> {
                     None => Err(Wrong::name(format!("`{shown}` is not {}", numbers.what), text, numbers.names())),
                 }
             }
-            Kind::Hex if text.len() % 2 == 0 && text.bytes().all(|b| b.is_ascii_hexdigit()) => Ok(plain()),
+            Kind::Hex if text.len().is_multiple_of(2) && text.bytes().all(|b| b.is_ascii_hexdigit()) => Ok(plain()),
             Kind::Hex => Err(Wrong::kind(name, kind)),
             Kind::Count => Count::parse(text).map(Value::Count).ok_or_else(|| Wrong::kind(name, kind)),
             Kind::Addr => text.parse::<IpAddr>().map(|_| plain()).map_err(|_| Wrong::kind(name, kind)),
