@@ -75,6 +75,30 @@ fn both_sides_may_renew_child_keys_at_once() {
 }
 
 #[test]
+fn a_crossing_is_settled_although_the_old_child_goes_first() {
+    for seed in 0..20 {
+        // West's request is late, so east's re-keying and DELETE are over before west has its response.
+        let late = MessageRule {
+            which: WhichMessage { exchange: Some(36), ..WhichMessage::default() },
+            action: MessageAction::Delay(Duration::from_millis(250)),
+        };
+        let mut pair = Pair::new(seed, FAIR, |w, e| {
+            w.misbehave.messages = vec![late.clone()];
+            e.misbehave.messages = vec![late.clone()];
+        });
+        pair.initiate(WEST);
+        pair.run_s(1);
+        let (w, e) = (pair.name(WEST), pair.name(EAST));
+        pair.command(EAST, Command::RekeyChild(e));
+        pair.run(Duration::from_millis(5 + seed));
+        pair.command(WEST, Command::RekeyChild(w));
+        pair.run_s(10);
+        assert_eq!((pair.children(WEST), pair.children(EAST)), (1, 1), "seed {seed} {}", pair.story());
+        assert!(pair.passes(), "seed {seed} {}", pair.story());
+    }
+}
+
+#[test]
 fn both_sides_may_renew_the_ike_sa_at_once() {
     for seed in 0..20 {
         let mut pair = Pair::new(seed, FAIR, |_, _| {});

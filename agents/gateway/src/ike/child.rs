@@ -42,8 +42,6 @@ pub(crate) struct Child {
     pub(crate) remote_ts: Vec<Selector>,
     pub(crate) phase: Phase,
     pub(crate) created: Time,
-    /// The peer's re-keying of this SA that crossed ours: its new inbound SPI and lowest nonce (RFC 7296 §2.8.1).
-    pub(crate) crossed: Option<(u32, Vec<u8>)>,
 }
 
 /// A child SA that we asked for.
@@ -321,7 +319,6 @@ impl IkeSa {
             remote_ts: agreed.remote_ts,
             phase: Phase::Installed,
             created: ctx.now,
-            crossed: None,
         });
         for (after, timer) in [
             (rekey, Timer::RekeyChild(agreed.spi_in)),

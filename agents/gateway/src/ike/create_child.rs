@@ -15,7 +15,7 @@ use super::context::Context;
 use super::keys::Nonces;
 use super::numbers::{exchange, notify};
 use super::parts;
-use super::sa::{IkeSa, Task};
+use super::sa::{Crossed, IkeSa, Task};
 use super::timer::Timer;
 use super::window::Asked;
 use crate::crypto::{Group, Initiator};
@@ -65,7 +65,7 @@ impl IkeSa {
         if let Some(group) = self.other_group(&request, content) {
             return self.send_create_child(ctx, Some(old), Some(group));
         }
-        let crossed = self.children.iter_mut().find(|c| c.spi_in == old).and_then(|c| c.crossed.take());
+        let crossed = self.crossed.take().filter(|c| c.old == old);
         if content.notify(notify::CHILD_SA_NOT_FOUND).is_some() {
             // The peer has lost it, or has just closed it (RFC 7296 §2.25.1).
             self.log(ctx, format!("the peer has no child SA {old:08x}; a new one is asked for"));
@@ -81,7 +81,7 @@ impl IkeSa {
                 self.log(ctx, format!("child SA {old:08x} is replaced by {new:08x}"));
                 self.replaced_by_us(ctx, old);
             }
-            (Ok((new, ours)), Some((theirs, lowest))) => self.settle_children(ctx, old, new, &ours, theirs, &lowest),
+            (Ok((new, ours)), Some(crossed)) => self.settle_children(ctx, new, &ours, &crossed),
             (Err(why), None) => self.rekeying_failed(ctx, old, &why),
             // The peer's own re-keying has made a successor: it deletes the old one.
             (Err(why), Some(_)) => {
@@ -93,8 +93,9 @@ impl IkeSa {
 
     /// Both sides made a successor: the one with the lowest of the four nonces goes, deleted by who made it; the other's maker deletes the
     /// old SA (RFC 7296 §2.8.1).
-    fn settle_children(&mut self, ctx: &mut Context<'_>, old: u32, ours: u32, nonces: &Nonces, theirs: u32, lowest: &[u8]) {
-        let ours_goes = nonces.lowest() < lowest;
+    fn settle_children(&mut self, ctx: &mut Context<'_>, ours: u32, nonces: &Nonces, crossed: &Crossed) {
+        let (old, theirs) = (crossed.old, crossed.theirs);
+        let ours_goes = nonces.lowest() < crossed.lowest.as_slice();
         self.log(ctx, format!("both sides re-keyed {old:08x} at once: {}", if ours_goes { "ours goes" } else { "the peer's goes" }));
         if ours_goes {
             self.set_phase(ours, Phase::Replaced);
@@ -161,13 +162,16 @@ impl IkeSa {
             }
             Ok((new, all, nonces)) => {
                 if let Some(old) = replaced.and_then(|spi| self.children.iter_mut().find(|c| c.spi_in == spi)) {
+                    let spi = old.spi_in;
                     match old.phase {
-                        Phase::Rekeying => old.crossed = Some((new, nonces.lowest().to_vec())),
+                        Phase::Rekeying => {
+                            let (old, lowest) = (old.spi_in, nonces.lowest().to_vec());
+                            self.crossed = Some(Crossed { old, theirs: new, lowest });
+                        }
                         _ => old.phase = Phase::Replaced,
                     }
-                    let old = old.spi_in;
-                    self.timers.clear(Timer::RekeyChild(old));
-                    self.log(ctx, format!("the peer has replaced child SA {old:08x} by {new:08x}"));
+                    self.timers.clear(Timer::RekeyChild(spi));
+                    self.log(ctx, format!("the peer has replaced child SA {spi:08x} by {new:08x}"));
                 }
                 all
             }

@@ -140,6 +140,16 @@ pub(crate) struct Collision {
     pub(crate) lowest: Vec<u8>,
 }
 
+/// The peer's re-keying of a child SA that crossed ours (RFC 7296 §2.8.1). The old child may be gone before our response comes.
+pub(crate) struct Crossed {
+    /// Inbound SPI of the old child.
+    pub(crate) old: u32,
+    /// Inbound SPI of the successor that came of theirs.
+    pub(crate) theirs: u32,
+    /// The lowest nonce of theirs.
+    pub(crate) lowest: Vec<u8>,
+}
+
 /// One IKE SA.
 pub(crate) struct IkeSa {
     pub(crate) role: Role,
@@ -167,6 +177,7 @@ pub(crate) struct IkeSa {
     /// The set-up's number among those of its connection, from 1.
     pub(crate) attempt: u32,
     pub(crate) collision: Option<Collision>,
+    pub(crate) crossed: Option<Crossed>,
     /// The address that the peer gave us (RFC 7296 §3.15).
     pub(crate) virtual_ip: Option<std::net::IpAddr>,
     /// The address that we gave the peer.
@@ -197,6 +208,7 @@ impl IkeSa {
             last_sent: now,
             attempt: 1,
             collision: None,
+            crossed: None,
             virtual_ip: None,
             leased: None,
         }
