@@ -26,6 +26,9 @@ use nix::unistd::Pid;
 
 mod processes;
 
+/// One trial's work.
+type Check = fn() -> Result<(), Failed>;
+
 fn main() {
     cell::entry(faultlab::run::lab::cell_main);
     let mut arguments = Arguments::from_args();
@@ -35,7 +38,7 @@ fn main() {
     if let (Some(missing), false) = (&missing, arguments.list) {
         eprintln!("pocket: skipped({missing})");
     }
-    let all: [(&str, fn() -> Result<(), Failed>); 6] = [
+    let all: [(&str, Check); 6] = [
         ("repeats_have_the_same_timings", same_timings),
         ("hours_cost_seconds", hours),
         ("an_ordinary_user_needs_no_privilege", unprivileged),
@@ -54,7 +57,7 @@ fn run(what: &str, pairing: &str, into: &Path, real_time: bool, limits: Option<L
     let mut places = Places::new(real_time, 1);
     places.limits = limits.unwrap_or_default();
     let options = Options {
-        pairing: pairing.parse::<Pairing>()?,
+        pairing: Some(pairing.parse::<Pairing>()?),
         world: WorldChoice::Pocket,
         real_time,
         jobs: 1,

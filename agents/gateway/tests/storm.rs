@@ -21,13 +21,13 @@ fn live(seed: u64, told: bool) -> Result<u64, String> {
     let mut pair = Pair::new(seed, weather, |w, e| {
         for c in [&mut w.connections[0], &mut e.connections[0]] {
             c.keying_tries = 0;
-            if seed % 2 == 0 {
+            if seed.is_multiple_of(2) {
                 c.esp_proposals = vec!["aes128-sha256-curve25519".into()];
             }
             // Who gives a request up forgets the SA; without liveness checks its peer would never know.
             c.dpd_delay = Some(Duration::from_secs(3));
         }
-        w.connections[0].force_encap = seed % 3 == 0;
+        w.connections[0].force_encap = seed.is_multiple_of(3);
     });
     pair.initiate(if draw(2) == 0 { WEST } else { EAST });
     if draw(4) == 0 {

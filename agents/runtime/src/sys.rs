@@ -103,7 +103,7 @@ unsafe fn for_each_control(header: &msghdr, mut each: impl FnMut(c_int, c_int, &
     unsafe {
         let mut at = libc::CMSG_FIRSTHDR(header);
         while let Some(found) = at.as_ref() {
-            let len = (found.cmsg_len as usize).saturating_sub(libc::CMSG_LEN(0) as usize);
+            let len = found.cmsg_len.saturating_sub(libc::CMSG_LEN(0) as usize);
             each(found.cmsg_level, found.cmsg_type, std::slice::from_raw_parts(libc::CMSG_DATA(at), len));
             at = libc::CMSG_NXTHDR(header, at);
         }
