@@ -1,4 +1,4 @@
-//! From meanings to octets: IKEv2 messages (RFC 7296 §3), protected ones included. What [`super::parse`] reads back is what was given.
+//! From meanings to octets: IKEv2 messages (RFC 7296 §3), protected ones included. What [`super::parse()`] reads back is what was given.
 //!
 //! This is the level whose results are well formed. What does not fit into a length field is cut to what does: 255 octets of an SPI,
 //! 65,531 of a payload's body, 255 transforms of a proposal.
@@ -44,7 +44,7 @@ pub struct Part {
     pub kind: u8,
     /// Critical bit.
     pub critical: bool,
-    /// Meaning. SK and SKF are written as zeros: [`seal`] makes those.
+    /// Meaning. SK and SKF are written as zeros: [`seal()`] makes those.
     pub body: Body,
 }
 
