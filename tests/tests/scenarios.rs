@@ -1,4 +1,4 @@
-//! One trial per scenario, world and pairing: broken and fixed, judged. Also under cargo-nextest, with `--partition`.
+//! One trial per scenario, world and pairing of gateways: broken and fixed, judged. Also under cargo-nextest, with `--partition`.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use faultlab::report::human;
 use faultlab::run::drivers::{self, Pairing};
 use faultlab::run::orchestrate::{self, Options};
 use faultlab::run::outcome::Verdict;
-use faultlab::run::worlds::{WorldChoice, Worlds};
+use faultlab::run::worlds::{WorldChoice, WorldKind, Worlds};
 use faultlab::scenario::model::Scenario;
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -24,48 +24,52 @@ fn main() {
     let library = cli::scenarios::library(None).unwrap_or_else(|e| panic!("{}", e.message));
     let scenarios = cli::scenarios::select(&library, &[]).unwrap_or_else(|e| panic!("{}", e.message));
     assert!(!scenarios.is_empty(), "there are scenarios");
+    let deviations = cli::matrix::known_deviations(&library, &scenarios).unwrap_or_else(|e| panic!("{}", e.message));
     let worlds = Worlds::default();
     let cells = faultlab::world::cell::CellHandle::try_out().map_err(|e| e.to_string());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap_or_else(|e| panic!("{e}"));
+    // Decided when listing: a skip at run time would count as passed under nextest.
+    let able = |scenario: &Scenario, world: WorldKind, pairing: &Pairing| match (world, &cells) {
+        (WorldKind::Host, Err(e)) => Err(e.clone()),
+        _ => runtime.block_on(worlds.choose(world.into(), scenario, pairing)).map(|_| ()),
+    };
+    let deviates = |scenario: &Scenario, world: WorldKind, pairing: &Pairing| {
+        deviations.iter().any(|d| d.covers(&scenario.id, &pairing.to_string(), world))
+    };
     let mut trials = Vec::new();
-    for (scenario, world, pairing) in plan(&scenarios) {
-        let kind = match world {
-            WorldChoice::Pocket => "pocket",
-            _ => "host",
-        };
-        let name = if pairing == Pairing::default() { scenario.id.clone() } else { format!("{} {pairing}", scenario.id) };
-        // Decided when listing: a skip at run time would count as passed under nextest.
-        let able = |world| runtime.block_on(worlds.choose(world, scenario, &pairing));
-        let skip = match (world, &cells) {
-            (WorldChoice::Host, Err(e)) => Some(e.clone()),
-            _ => able(world).err(),
-        };
-        // What one world cannot do is no gap as long as the other one can.
-        if world == WorldChoice::Host && skip.is_some() && able(WorldChoice::Pocket).is_ok() {
-            continue;
+    for scenario in &scenarios {
+        let mut played = false;
+        for (world, pairing) in plan(scenario, |world, pairing| able(scenario, world, pairing).is_ok()) {
+            played = true;
+            // The matrix checks that it keeps deviating.
+            if deviates(scenario, world, &pairing) {
+                continue;
+            }
+            let (name, scenario) = (format!("{} {pairing}", scenario.id), scenario.clone());
+            trials.push(Trial::test(name, move || trial(&scenario, world.into(), &pairing)).with_kind(world.name()));
         }
-        if let (Some(reason), false) = (&skip, arguments.list) {
-            eprintln!("{kind} {name}: skipped({reason})");
+        if !played {
+            let reasons = WorldKind::ALL.map(|w| able(scenario, w, &Pairing::default()).err().unwrap_or_default()).join("; ");
+            if !arguments.list {
+                eprintln!("{}: skipped({reasons})", scenario.id);
+            }
+            trials.push(Trial::test(scenario.id.clone(), || Ok(())).with_ignored_flag(true));
         }
-        let scenario = scenario.clone();
-        let ignored = skip.is_some();
-        trials.push(Trial::test(name, move || trial(&scenario, world, &pairing)).with_kind(kind).with_ignored_flag(ignored));
     }
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-/// Every scenario in both worlds with the default pairing; the controls with every other pairing.
-fn plan(scenarios: &[Scenario]) -> Vec<(&Scenario, WorldChoice, Pairing)> {
-    let mut plan: Vec<_> =
-        scenarios.iter().flat_map(|s| [WorldChoice::Host, WorldChoice::Pocket].map(|world| (s, world, Pairing::default()))).collect();
-    let controls = scenarios.iter().filter(|s| INTEROPERATION.contains(&s.id.as_str()));
-    for control in controls {
-        let v2 = control.id == INTEROPERATION[0];
-        let able: Vec<&str> = drivers::names().into_iter().filter(|n| v2 || *n != "openiked").collect();
-        let pairs = able.iter().flat_map(|a| able.iter().map(move |b| format!("{a}:{b}")));
-        let others = pairs.filter_map(|p| p.parse().ok()).filter(|p| *p != Pairing::default());
-        plan.extend(others.map(|p| (control, WorldChoice::Pocket, p)));
+/// Where a scenario is played, and by whom. In the host world every pairing that can; in the pocket world, where more can, the first
+/// pairing that can, and for the controls all of them.
+fn plan(scenario: &Scenario, able: impl Fn(WorldKind, &Pairing) -> bool) -> Vec<(WorldKind, Pairing)> {
+    let all = Pairing::all_of(&drivers::names());
+    let of = |world: WorldKind| all.iter().filter(|p| able(world, p)).cloned().map(|p| (world, p)).collect::<Vec<_>>();
+    let mut pocket = of(WorldKind::Pocket);
+    if !INTEROPERATION.contains(&scenario.id.as_str()) {
+        pocket.truncate(1);
     }
+    let mut plan = of(WorldKind::Host);
+    plan.extend(pocket);
     plan
 }
 

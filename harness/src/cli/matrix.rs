@@ -206,7 +206,7 @@ async fn pairings(asked: Option<&Several<Pairing>>, worlds: &[WorldKind], places
 }
 
 /// The list of known deviations, checked against everything that has a name.
-fn known_deviations(library: &Library, selected: &[crate::scenario::model::Scenario]) -> Result<Vec<Deviation>, CliError> {
+pub fn known_deviations(library: &Library, selected: &[crate::scenario::model::Scenario]) -> Result<Vec<Deviation>, CliError> {
     let Some(source) = &library.deviations else { return Ok(Vec::new()) };
     let mut ids: Vec<&str> = library.all().map(|s| s.id.as_str()).chain(selected.iter().map(|s| s.id.as_str())).collect();
     ids.sort_unstable();
