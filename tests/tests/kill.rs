@@ -66,7 +66,8 @@ fn trial(ending: Ending, world: World) -> Result<(), Failed> {
     match ending {
         Ending::Wait(1) => run.arg("run").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("wrong/missing-symptom.toml")),
         Ending::Wait(_) => run.args(["run", "psk-mismatch-v2"]),
-        _ => run.args(["run", "ike-udp500-silent-drop"]),
+        // Gateways that are processes of their own.
+        _ => run.args(["run", "ike-udp500-silent-drop", "--pair", "strongswan:strongswan"]),
     };
     match (world, ending) {
         (World::Host, _) => run.args(["--world", "host"]),
