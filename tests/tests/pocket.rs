@@ -26,6 +26,8 @@ use nix::unistd::Pid;
 
 mod processes;
 
+type Check = fn() -> Result<(), Failed>;
+
 fn main() {
     cell::entry(faultlab::run::lab::cell_main);
     let mut arguments = Arguments::from_args();
@@ -35,7 +37,7 @@ fn main() {
     if let (Some(missing), false) = (&missing, arguments.list) {
         eprintln!("pocket: skipped({missing})");
     }
-    let all: [(&str, fn() -> Result<(), Failed>); 6] = [
+    let all: [(&str, Check); 6] = [
         ("repeats_have_the_same_timings", same_timings),
         ("hours_cost_seconds", hours),
         ("an_ordinary_user_needs_no_privilege", unprivileged),
