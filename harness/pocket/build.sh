@@ -5,7 +5,7 @@
 #
 # FAULTLAB_KERNEL_SOURCE=6.12 takes that series and no other.
 set -eu
-# Series that this was tried with; the first choice first.
+# Series that this was tried with, the first choice first: of Debian 12, and of Debian 13 (and 12). Ubuntu 24.04 has 6.8, untried.
 known="6.1 6.12"
 here=$(cd "$(dirname "$0")" && pwd)
 say() { printf '%s\n' "pocket kernel: $*"; }
@@ -22,13 +22,16 @@ if [ -x "$target/linux" ]; then
     exit 0
 fi
 
+# Packages are installed by root, or with sudo.
+sudo=
+[ "$(id -u)" = 0 ] || sudo=$(command -v sudo) || sudo=none
 work=$(mktemp -d "${TMPDIR:-/tmp}/faultlab-kernel.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM HUP
 
 install() {
     say "installing $*"
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >"$work/log" 2>&1 && return
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >"$work/log" 2>&1 && return
     say "apt-get could not install: $*" >&2
     tail -n 3 "$work/log" >&2
     return 1
@@ -45,18 +48,18 @@ missing=
 for tool in gcc make flex bison bc patch tar xz bzip2; do command -v "$tool" >/dev/null || missing="$missing $tool"; done
 if [ -n "$missing" ]; then
     tools="gcc make flex bison bc patch tar xz-utils bzip2 libc6-dev"
-    [ "$(id -u)" = 0 ] || fail "missing:$missing; as root: apt-get install $tools"
-    [ -n "$(packages)" ] || apt-get update -qq >/dev/null 2>&1 || true
+    [ "$sudo" != none ] || fail "missing:$missing; as root: apt-get install $tools"
+    [ -n "$(packages)" ] || $sudo apt-get update -qq >/dev/null 2>&1 || true
     # shellcheck disable=SC2086 # a list
     install $tools || exit 3
 fi
 here_now=$(archives | series)
 offered=$(packages | series)
-if [ "$(id -u)" = 0 ] && [ -z "$offered" ]; then
-    apt-get update -qq >/dev/null 2>&1 || true
+if [ "$sudo" != none ] && [ -z "$offered" ]; then
+    $sudo apt-get update -qq >/dev/null 2>&1 || true
     offered=$(packages | series)
 fi
-[ "$(id -u)" = 0 ] || offered=
+[ "$sudo" != none ] || offered=
 # What is known before what is not, what is here before what must be fetched.
 choices() {
     for list in "$here_now" "$offered"; do
@@ -84,7 +87,7 @@ built() {
     archive=$(archives | of "$1")
     if [ -z "$archive" ]; then
         package=$(packages | of "$1")
-        [ -n "$package" ] && [ "$(id -u)" = 0 ] || { say "no linux-source-$1.tar.* below /usr/src"; return 1; }
+        [ -n "$package" ] && [ "$sudo" != none ] || { say "no linux-source-$1.tar.* below /usr/src"; return 1; }
         install "$package" || return 1
         archive=$(archives | of "$1")
         [ -n "$archive" ] || { say "no archive of $1 below /usr/src after installing it"; return 1; }
@@ -111,7 +114,7 @@ for s in $choices; do
     say "so not with linux-source-$s" >&2
 done
 if [ -z "$series" ]; then
-    [ "$(id -u)" = 0 ] || fail "no kernel source below /usr/src that can be built; as root: make kernel, or apt-get install linux-source-${known%% *}"
+    [ "$sudo" != none ] || fail "no kernel source below /usr/src that can be built; as root: make kernel, or apt-get install linux-source-${known%% *}"
     fail "no kernel source that can be built: neither below /usr/src nor among the packages; known to work: $known"
 fi
 

@@ -100,10 +100,10 @@ impl Walk<'_> {
         let is_echo = if v6 { matches!(kind, 128 | 129) } else { matches!(kind, 0 | 8) };
         let echo = is_echo.then(|| (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])));
         let is_error = if v6 { matches!(kind, 1..=4) } else { matches!(kind, 3 | 4 | 5 | 11 | 12) };
-        let checksum_ok = if v6 {
-            self.checksum_ok(bytes, 58)
-        } else {
-            self.is_whole().then(|| Sum16BitWords::new().add_slice(bytes).ones_complement() == 0)
+        let checksum_ok = match v6 {
+            _ if self.inside == Inside::Quote => None,
+            true => self.checksum_ok(bytes, 58),
+            false => (self.missing == 0).then(|| Sum16BitWords::new().add_slice(bytes).ones_complement() == 0),
         };
         self.layers.push(Layer::Icmp(Icmp { v6, kind, code, mtu, echo, checksum_ok }));
         if !is_error {
@@ -121,17 +121,12 @@ impl Walk<'_> {
         }
     }
 
-    /// Are all octets of the packet here, so that a checksum can be computed? A quote may hold a part only.
-    fn is_whole(&self) -> bool {
-        self.missing == 0 && self.inside != Inside::Quote
-    }
-
     /// The checksum over the pseudo-header of the innermost IP header and `bytes` (RFC 9293 §3.1, RFC 8200 §8.1). Transport mode
-    /// has no IP header inside: the outer addresses count, as for the receiver.
+    /// has no IP header inside: the outer addresses count, as for the receiver. `None`: not all octets are here.
     fn checksum_ok(&self, bytes: &[u8], protocol: u8) -> Option<bool> {
         let length = u32::try_from(bytes.len()).ok()?;
         let mut sum = Sum16BitWords::new().add_slice(bytes).add_4bytes(length.to_be_bytes()).add_2bytes([0, protocol]);
-        sum = match self.addresses.filter(|_| self.is_whole())? {
+        sum = match self.addresses.filter(|_| self.missing == 0)? {
             (IpAddr::V4(src), IpAddr::V4(dst)) => sum.add_4bytes(src.octets()).add_4bytes(dst.octets()),
             (IpAddr::V6(src), IpAddr::V6(dst)) => sum.add_16bytes(src.octets()).add_16bytes(dst.octets()),
             _ => return None,

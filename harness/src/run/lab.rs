@@ -259,36 +259,50 @@ struct Pace {
     tick: Duration,
     slowest: Duration,
     quiet: u32,
+    /// Time since the last news.
+    silence: Duration,
 }
 
 impl Pace {
     /// Looks without news before they become rarer.
     const QUIET: u32 = 2;
+    /// After a long silence a look may come later by this part of it, up to a limit.
+    const PART: u32 = 100;
+    const RAREST: Duration = Duration::from_secs(10);
 
     fn of(world: WorldKind) -> Pace {
         let slowest = match world {
             WorldKind::Host => TICK,
             WorldKind::Pocket => Duration::from_millis(500),
         };
-        Pace { tick: TICK, slowest, quiet: 0 }
+        Pace { tick: TICK, slowest, quiet: 0, silence: Duration::ZERO }
     }
 
     /// Until the next look.
     fn next(&mut self, news: bool) -> Duration {
         if news {
-            (self.tick, self.quiet) = (TICK, 0);
+            self.news();
         } else {
             self.quiet += 1;
+            self.silence += self.tick;
             if self.quiet > Pace::QUIET {
-                self.tick = (self.tick * 2).min(self.slowest);
+                self.tick = (self.tick * 2).min(self.rarest());
             }
         }
         self.tick
     }
 
+    fn news(&mut self) {
+        (self.tick, self.quiet, self.silence) = (TICK, 0, Duration::ZERO);
+    }
+
+    fn rarest(&self) -> Duration {
+        if self.slowest == TICK { TICK } else { (self.silence / Pace::PART).clamp(self.slowest, Pace::RAREST) }
+    }
+
     /// Something has happened: look soon.
     fn hurry(&mut self, mut ticks: std::pin::Pin<&mut tokio::time::Sleep>) {
-        (self.tick, self.quiet) = (TICK, 0);
+        self.news();
         let soon = Instant::now() + TICK;
         if ticks.deadline() > soon {
             ticks.as_mut().reset(soon);

@@ -100,9 +100,8 @@ fn frames() -> Vec<Vec<u8>> {
     let syn = tcp(40002, 81, 2000, 0, 0x02, &[], b"x");
     list.push(ip4(6, 0x4000, 64, &summed(&[&WEST[..], &EAST].concat(), syn.clone())));
     list.push(ip6(6, &summed(&[WEST6, EAST6].concat(), syn.clone())));
-    // Of another connection: the data of a repeated segment are not shown.
     list.push(ip6(6, &tcp(40003, 81, 2000, 0, 0x02, &[], b"x")));
-    list.push(ip6(6, &summed(&[WEST6, EAST6].concat(), tcp(40004, 81, 2000, 0, 0x02, &[], b"x"))));
+    list.push(ip4(1, 0, 64, &icmp(3, 3, &[0; 4], &ip4(6, 0, 64, &syn)[14..])));
     list.push(ip6(44, &[&[17, 0, 0, 1, 0, 0, 0, 5][..], &big[..136]].concat()));
     list.push(ip6(44, &[&[17, 0, 0, 136, 0, 0, 0, 5][..], &big[136..]].concat()));
     list

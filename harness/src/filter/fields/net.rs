@@ -32,6 +32,8 @@ pub(super) fn layers(field: Field, record: &Record, sink: &mut Sink<'_>) -> bool
         Layer::Ip(ip) if ip.src.is_ipv4() => ipv4(field, ip, sink),
         Layer::Ip(ip) => ipv6(field, ip, record, i, sink),
         Layer::Udp(u) => udp(field, u, sink),
+        // Of a quoted segment Wireshark shows neither.
+        Layer::Tcp(_) if i >= record.quoted_from && matches!(field, Field::TcpSeqRaw | Field::TcpLen) => false,
         Layer::Tcp(t) => tcp(field, t, sink),
         Layer::Icmp(m) if m.v6 => icmpv6(field, m, sink),
         Layer::Icmp(m) => icmp(field, m, sink),
