@@ -8,25 +8,25 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Switches off everything on interfaces of the calling thread's namespace that would let captures show packets that a
-/// wire never carries: super-frames and unfinished checksums.
-pub fn offloads_off<'a>(ifaces: impl IntoIterator<Item = &'a str>) -> io::Result<()> {
+/// Switches everything on interfaces of the calling thread's namespace off (or on) that lets captures show packets that a wire
+/// never carries: super-frames and unfinished checksums.
+pub fn set_offloads<'a>(ifaces: impl IntoIterator<Item = &'a str>, on: bool) -> io::Result<()> {
     const SETTERS: [(u32, &str); 5] =
         [(0x1f, "TCP segmentation"), (0x24, "GSO"), (0x2c, "GRO"), (0x17, "TX checksumming"), (0x15, "RX checksumming")];
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None)?;
     for iface in ifaces {
         for (command, what) in SETTERS {
-            ethtool(&socket, iface, command).map_err(|e| io::Error::new(e.kind(), format!("{iface}: switching {what} off: {e}")))?;
+            ethtool(&socket, iface, command, on).map_err(|e| io::Error::new(e.kind(), format!("{iface}: switching {what}: {e}")))?;
         }
     }
     Ok(())
 }
 
-fn ethtool(socket: &socket2::Socket, iface: &str, command: u32) -> io::Result<()> {
+fn ethtool(socket: &socket2::Socket, iface: &str, command: u32, on: bool) -> io::Result<()> {
     if iface.len() >= libc::IFNAMSIZ {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "the interface name is too long"));
     }
-    let mut value = [command, 0];
+    let mut value = [command, u32::from(on)];
     // SAFETY: all-zero bytes are a valid ifreq.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     for (to, from) in request.ifr_name.iter_mut().zip(iface.bytes()) {

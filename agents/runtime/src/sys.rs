@@ -10,7 +10,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use libc::{c_int, c_void, cmsghdr, iovec, mmsghdr, msghdr, sockaddr_storage, socklen_t};
 
 /// Messages per call.
-pub(crate) const BATCH: usize = 32;
+pub(crate) const BATCH: usize = 64;
 /// Octets of the largest IP packet.
 pub(crate) const ROOM: usize = 1 << 16;
 

@@ -179,7 +179,7 @@ impl World {
         }
         let done = handle.run(|| -> Result<(), (usize, io::Error)> {
             let usize_max = |e| (usize::MAX, e);
-            crate::sys::offloads_off(node.ifaces.iter().map(|i: &Iface| i.name.as_str())).map_err(usize_max)?;
+            crate::sys::set_offloads(node.ifaces.iter().map(|i: &Iface| i.name.as_str()), false).map_err(usize_max)?;
             let mut netlink = links::open().map_err(usize_max)?;
             netlink.talk(&requests).map(|_| ())
         });

@@ -46,6 +46,11 @@ impl NodeHandle {
         self.ifaces.iter().find(|(name, _)| name == iface).map(|(_, index)| *index)
     }
 
+    /// Lets an interface join and cut TCP packets as network cards do, or not; nodes begin without.
+    pub fn set_offloads(&self, iface: &str, on: bool) -> io::Result<()> {
+        self.run(|| crate::sys::set_offloads([iface], on))?
+    }
+
     /// Works with a rtnetlink socket of the node.
     pub fn route<T>(&self, f: impl FnOnce(&mut Netlink) -> io::Result<T>) -> io::Result<T> {
         self.run(|| f(&mut links::open()?))?

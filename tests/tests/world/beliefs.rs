@@ -16,6 +16,7 @@ pub type Belief = fn() -> Outcome;
 pub const ALL: &[(&str, Belief)] = &[
     ("veth_is_created_in_place_and_never_seen_outside", veth_in_place),
     ("first_packet_arrives_when_both_ends_are_operationally_up", first_packet),
+    ("a_link_of_two_addresses_has_no_broadcast", two_addresses),
     ("router_forwards_and_taps_see_both_directions", forwarding),
     ("nft_counters_move_with_packets", counters),
     ("nft_drop_at_output_is_seen_by_the_sender", drop_at_output),
@@ -42,6 +43,19 @@ fn first_packet() -> Outcome {
         let (from, to) = (udp(&a, "10.0.0.1:0")?, udp(&b, "10.0.0.2:7")?);
         exchange(&from, &to, "10.0.0.2:7", b"x").map_err(|e| format!("round {round}: {e}"))?;
     }
+    Ok(())
+}
+
+/// RFC 3021: of a /31, the last address is a neighbour's.
+fn two_addresses() -> Outcome {
+    let mut network = pair();
+    for (node, address) in network.nodes.iter_mut().zip(["198.51.100.0/31", "198.51.100.1/31"]) {
+        node.ifaces[0].addrs = vec![address.parse().map_err(say)?];
+    }
+    let world = World::build(&network).map_err(say)?;
+    let (a, b) = (udp(&*world.node("alice").map_err(say)?, "198.51.100.0:7")?, udp(&*world.node("bob").map_err(say)?, "198.51.100.1:7")?);
+    exchange(&a, &b, "198.51.100.1:7", b"x").map_err(say)?;
+    exchange(&b, &a, "198.51.100.0:7", b"x").map_err(say)?;
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use super::machine::Machine;
 use super::orders::{KeyRing, Order, Tray};
 use super::outlook::Outlook;
 use super::sockets::{Carries, Outbox};
-use crate::sys::{BATCH, Inbox, PathError, ROOM};
+use crate::sys::{BATCH, Inbox, PathError};
 
 /// Descriptors before the sockets: bell, addresses, TUN.
 const FIRST_SOCKET: usize = 3;
@@ -28,9 +28,6 @@ const IN_A_ROW: u32 = 1000;
 #[derive(Debug, Default)]
 struct Traffic {
     from_inside: u64,
-    to_inside: u64,
-    /// The kernel did not want them.
-    unwanted: u64,
     datagrams: u64,
     esp: u64,
     sent: u64,
@@ -64,7 +61,6 @@ pub(crate) struct Engine {
     begun: Instant,
     inbox: Inbox,
     outbox: Outbox,
-    packet: Vec<u8>,
     traffic: Traffic,
     paused: bool,
     /// Orders that wait for the end of the pause.
@@ -87,7 +83,6 @@ impl Engine {
             begun: Instant::now(),
             inbox: Inbox::new(),
             outbox: Outbox::new(),
-            packet: vec![0; ROOM],
             traffic: Traffic::default(),
             paused: false,
             deferred: Vec::new(),
@@ -123,6 +118,7 @@ impl Engine {
     /// Sends what waits, then tells others what has happened.
     fn settle(&mut self) {
         self.effects();
+        self.duty.outlook.tun.flush();
         self.outbox.flush(&mut self.duty.outlook.sockets);
         while let Some(error) = self.duty.outlook.sockets.next_error() {
             self.heard(error);
@@ -268,12 +264,14 @@ impl Engine {
     fn serve_inside(&mut self) -> io::Result<()> {
         let now = self.now();
         for _ in 0..BATCH {
-            let received = self.duty.outlook.tun.receive(&mut self.packet);
-            let Some(n) = received.map_err(|e| io::Error::new(e.kind(), format!("reading from the TUN device: {e}")))? else { break };
-            self.traffic.from_inside += 1;
-            let verdict = self.duty.machine.handle_inner(now, self.packet.get(..n).unwrap_or_default(), self.outbox.slot());
-            self.act(verdict);
-            self.effects();
+            let received = self.duty.outlook.tun.receive();
+            let Some(count) = received.map_err(|e| io::Error::new(e.kind(), format!("reading from the TUN device: {e}")))? else { break };
+            for i in 0..count {
+                self.traffic.from_inside += 1;
+                let verdict = self.duty.machine.handle_inner(now, self.duty.outlook.tun.packet(i), self.outbox.slot());
+                self.act(verdict);
+                self.effects();
+            }
         }
         Ok(())
     }
@@ -284,10 +282,7 @@ impl Engine {
                 let pushed = self.outbox.push_esp(&mut self.duty.outlook.sockets, outer);
                 *(if pushed { &mut self.traffic.sent } else { &mut self.traffic.astray }) += 1;
             }
-            Verdict::Deliver => {
-                let wanted = self.duty.outlook.tun.send(self.outbox.filled());
-                *(if wanted { &mut self.traffic.to_inside } else { &mut self.traffic.unwanted }) += 1;
-            }
+            Verdict::Deliver => self.duty.outlook.tun.deliver(self.outbox.filled()),
             Verdict::Nothing => {}
         }
     }
@@ -299,10 +294,7 @@ impl Engine {
                     let pushed = self.outbox.push_datagram(&mut self.duty.outlook.sockets, from, to, data);
                     *(if pushed { &mut self.traffic.sent } else { &mut self.traffic.astray }) += 1;
                 }
-                Effect::Inner(packet) => {
-                    let wanted = self.duty.outlook.tun.send(&packet);
-                    *(if wanted { &mut self.traffic.to_inside } else { &mut self.traffic.unwanted }) += 1;
-                }
+                Effect::Inner(packet) => self.duty.outlook.tun.deliver(&packet),
                 Effect::Routes(prefixes) => {
                     let set = self.duty.outlook.set_routes(prefixes);
                     self.complain("routes", set);
@@ -399,11 +391,14 @@ impl Engine {
 
     fn describe(&self) -> String {
         let paused = if self.paused { "paused\n" } else { "" };
-        let refused = self.duty.outlook.sockets.refused;
+        let (sockets, tun) = (&self.duty.outlook.sockets, &self.duty.outlook.tun);
         format!(
-            "{}\n{paused}packets\n{:#?}\nrefused by the kernel: {refused}\nlast log line: {}\n",
+            "{}\n{paused}packets\n{:#?}\nto the inside: {}; the kernel refused some {} times\nrefused outside: {}\nlast log line: {}\n",
             self.duty.machine.describe(),
             self.traffic,
+            tun.delivered,
+            tun.refused,
+            sockets.refused,
             self.duty.log.last()
         )
     }

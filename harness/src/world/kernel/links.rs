@@ -74,7 +74,10 @@ pub fn add_address(index: u32, address: IpNet) -> Request {
         IpNet::V4(net) => {
             message.header.family = AddressFamily::Inet;
             message.attributes.push(AddressAttribute::Local(net.addr().into()));
-            message.attributes.push(AddressAttribute::Broadcast(net.broadcast()));
+            // A link of two addresses has no broadcast address (RFC 3021 §2.1): the last one is the neighbour's.
+            if net.prefix_len() < 31 {
+                message.attributes.push(AddressAttribute::Broadcast(net.broadcast()));
+            }
         }
         IpNet::V6(_) => {
             message.header.family = AddressFamily::Inet6;
