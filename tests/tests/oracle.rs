@@ -118,6 +118,8 @@ fn collect(args: &Args, filters: &mut BTreeSet<String>) {
             _ => {}
         }
     }
+    // Our own analysis fields are unknown to tshark.
+    filters.retain(|f| !f.contains("faultlab."));
 }
 
 fn ours(capture: &Path, filter: &str) -> Result<BTreeSet<u32>, Failed> {

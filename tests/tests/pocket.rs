@@ -1,5 +1,6 @@
 //! The pocket world as a whole: it repeats itself, costs little, needs no privilege, and ends when it hangs.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,7 +21,6 @@ use faultlab::scenario::model::Side;
 use faultlab::world::cell::{self, CellError, CellHandle};
 use faultlab::world::pocket::{self, Pocket};
 use libtest_mimic::{Arguments, Failed, Trial};
-use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -32,7 +32,7 @@ type Check = fn() -> Result<(), Failed>;
 fn main() {
     cell::entry(faultlab::run::lab::cell_main);
     let mut arguments = Arguments::from_args();
-    // Costs are those of this process's children: one trial at a time.
+    // Costs are those of the processes below this one: one trial at a time.
     arguments.test_threads = Some(1);
     let missing = pocket::find().err().map(|m| m.to_string());
     if let (Some(missing), false) = (&missing, arguments.list) {
@@ -144,18 +144,24 @@ fn difference(a: &Wire, b: &Wire) -> Option<String> {
     (!far.is_empty()).then(|| format!("{} of {} differ: {}", far.len(), a.len(), far[0]))
 }
 
-/// Processor time of the children, when all have ended.
-fn spent() -> Result<Duration, Failed> {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !processes::descendants(std::process::id())?.is_empty() {
-        if Instant::now() > deadline {
-            return Err("waited in vain until all cells are gone".into());
+/// Processor time that the processes below this one use while `work` is done. Looked up again and again, since a kernel that
+/// is killed with its cell has nobody who waits for it, and then counts for nobody.
+fn spent<T: Send>(work: impl FnOnce() -> T + Send) -> Result<(T, Duration), Failed> {
+    const TICK: Duration = Duration::from_millis(10); // USER_HZ is 100 on every machine that has a pocket kernel
+    let mut ticks = BTreeMap::new();
+    let done = std::thread::scope(|scope| {
+        let worker = scope.spawn(work);
+        while !worker.is_finished() {
+            for process in processes::descendants(std::process::id())? {
+                if let Some(now) = processes::ticks(process.pid) {
+                    ticks.insert((process.pid, process.started), now);
+                }
+            }
+            std::thread::park_timeout(TICK);
         }
-        std::thread::park_timeout(Duration::from_millis(10));
-    }
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
-    let of = |t: nix::sys::time::TimeVal| Duration::from_micros((t.tv_sec() * 1_000_000 + t.tv_usec()).unsigned_abs());
-    Ok(of(usage.user_time()) + of(usage.system_time()))
+        worker.join().map_err(|_| Failed::from("panicked"))
+    })?;
+    Ok((done, TICK * u32::try_from(ticks.values().sum::<u64>())?))
 }
 
 /// An hour of an idle tunnel costs at most a second of one processor; measured as the difference between two idle times,
@@ -167,9 +173,9 @@ fn hours() -> Result<(), Failed> {
         let file = folder.path().join(format!("idle-{hours}.toml"));
         let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("right/idle-hours.toml"))?;
         std::fs::write(&file, text.replace("HOURS", &hours.to_string()))?;
-        let before = spent()?;
-        reproduced(&run(&file.to_string_lossy(), "strongswan:strongswan", folder.path(), false, None, || {})?)?;
-        cost.push(spent()? - before);
+        let (result, spent) = spent(|| run(&file.to_string_lossy(), "strongswan:strongswan", folder.path(), false, None, || {}))?;
+        reproduced(&result?)?;
+        cost.push(spent);
     }
     let hour = cost[1].saturating_sub(cost[0]) / 12;
     eprintln!("an idle hour costs {hour:?}; the first, with everything around it, {:?}", cost[0]);

@@ -57,3 +57,11 @@ pub fn descendants(root: u32) -> Result<Vec<Process>, Failed> {
 pub fn below(root: u32, name: &str) -> Result<Vec<u32>, Failed> {
     Ok(descendants(root)?.into_iter().filter(|p| p.name == name).map(|p| p.pid).collect())
 }
+
+/// Processor time of a process so far, in ticks; `None`: it has ended.
+pub fn ticks(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let fields: Vec<&str> = stat.get(stat.rfind(')')? + 1..)?.split_whitespace().collect();
+    // utime and stime.
+    Some(fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?)
+}
