@@ -74,6 +74,32 @@ fn both_sides_may_renew_child_keys_at_once() {
     }
 }
 
+/// Responses that are behind: a side knows how the crossing ends while the other does not yet have the SA that stays.
+#[test]
+fn no_packet_is_lost_while_a_crossing_is_settled() {
+    for seed in 0..20 {
+        for late in [WEST, EAST] {
+            let response = WhichMessage { exchange: Some(36), response: Some(true), ..WhichMessage::default() };
+            let rule = MessageRule { which: response, action: MessageAction::Delay(Duration::from_millis(100)) };
+            let mut pair = Pair::new(seed, FAIR, |w, e| {
+                (if late == WEST { w } else { e }).misbehave.messages = vec![rule];
+            });
+            pair.initiate(WEST);
+            pair.run_s(1);
+            for side in [WEST, EAST] {
+                let name = pair.name(side);
+                pair.command(side, Command::RekeyChild(name));
+            }
+            for _ in 0..20 {
+                assert!(pair.passes(), "seed {seed} {}", pair.story());
+            }
+            pair.run_s(10);
+            assert_eq!((pair.children(WEST), pair.children(EAST)), (1, 1), "seed {seed} {}", pair.story());
+            assert!(pair.passes() && pair.story().contains("both sides re-keyed"), "they must have crossed");
+        }
+    }
+}
+
 #[test]
 fn a_crossing_is_settled_although_the_old_child_goes_first() {
     for seed in 0..20 {

@@ -91,6 +91,11 @@ impl DataPath {
         self.sad.use_outbound(policy, spi)
     }
 
+    /// The outbound SA that the policy uses.
+    pub fn current_outbound(&self, policy: u32) -> Option<u32> {
+        self.sad.current(policy)
+    }
+
     /// Removes an SA. When it is the outbound SA in use, the newest that is left is used. Returns whether there was such an SA.
     pub fn remove_sa(&mut self, policy: u32, spi: u32, outbound: bool) -> bool {
         self.cache.clear();

@@ -339,7 +339,13 @@ impl IkeSa {
         let child = self.children.remove(index);
         self.timers.clear_child(spi_in);
         self.tasks.retain(|t| !matches!(t, Task::RekeyChild(s) | Task::DeleteChild(s) if *s == spi_in));
+        let used = ctx.path.current_outbound(child.policy) == Some(child.spi_out);
         ctx.path.remove_sa(child.policy, child.spi_out, true);
+        let stays = self.children.iter().rfind(|c| c.policy == child.policy && c.phase == Phase::Installed).map(|c| c.spi_in);
+        if let (true, Some(stays)) = (used, stays) {
+            // Not one that is about to go as well.
+            self.use_child(ctx, stays);
+        }
         let continued = self.children.iter().any(|c| c.policy == child.policy);
         if continued && gently {
             self.timers.set(Timer::ForgetInbound(child.policy, spi_in), ctx.now + GRACE);

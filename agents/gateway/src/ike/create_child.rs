@@ -100,7 +100,9 @@ impl IkeSa {
         if ours_goes {
             self.set_phase(ours, Phase::Replaced);
             self.set_phase(old, Phase::Replaced);
-            self.use_child(ctx, theirs);
+            // The peer has theirs only once it has our response, which may be behind: the old one serves until the peer deletes it.
+            let still = self.children.iter().any(|c| c.spi_in == old);
+            self.use_child(ctx, if still { old } else { theirs });
             self.tasks.push_back(Task::DeleteChild(ours));
         } else {
             self.set_phase(theirs, Phase::Replaced);
