@@ -15,6 +15,7 @@ pub mod layout;
 pub mod library;
 mod misbehaviour;
 pub mod model;
+mod moves;
 mod options;
 pub(crate) mod peers;
 mod plan;

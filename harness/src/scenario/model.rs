@@ -166,6 +166,9 @@ pub struct Iface {
     pub name: String,
     /// Addresses with prefix lengths.
     pub addrs: Vec<IpNet>,
+    /// Addresses that a fault gives it during the run.
+    #[serde(default)]
+    pub later: Vec<IpNet>,
     /// Faces the public side (inner traffic must never appear here in clear).
     pub outside: bool,
 }
@@ -364,7 +367,8 @@ impl Network {
 
     /// Owner of an address.
     pub fn owner(&self, addr: IpAddr) -> Option<&str> {
-        self.nodes.iter().find(|n| n.ifaces.iter().any(|i| i.addrs.iter().any(|a| a.addr() == addr))).map(|n| n.name.as_str())
+        let has = |i: &Iface| i.addrs.iter().chain(&i.later).any(|a| a.addr() == addr);
+        self.nodes.iter().find(|n| n.ifaces.iter().any(has)).map(|n| n.name.as_str())
     }
 
     /// All addresses by node, for reports.

@@ -10,6 +10,7 @@ use super::authentication;
 use super::check::overlaid;
 use super::checked::{Checked, CheckedExpect};
 use super::model::{Expect, Fault, GatewayPlan, Health, Must, Network, Plan, Role, Scenario, ScenarioKind, Side, Step};
+use super::moves;
 use super::peers::{self, Peers};
 use super::sections::VIRTUAL_TIME;
 use super::walk::Walker;
@@ -26,6 +27,8 @@ pub(super) fn build(walker: &mut Walker<'_>, checked: Checked) -> Option<Scenari
     let v6 = checked.network.text("ip") == Some("v6");
     let peers = peers::peers(&checked.layout, &checked.gateways);
     reachable(walker, &checked, &peers, v6);
+    let also = checked.fix.iter().flat_map(|f| &f.also);
+    moves::check(walker, &checked.layout.network, &checked.faults.iter().chain(also).cloned().collect::<Vec<_>>());
     let health = health(walker, &checked, &peers);
     let title = |key: &str| checked.scenario.text(key).unwrap_or_default().to_owned();
     let list = |key: &str| checked.scenario.texts(key).into_iter().map(str::to_owned).collect::<Vec<_>>();
@@ -104,7 +107,7 @@ impl Common<'_> {
         Some(Plan {
             scenario: self.id.to_owned(),
             side,
-            network: layout.network.clone(),
+            network: moves::with_later(&layout.network, &faults),
             gateways: self.gateways(&layout.network, settings, &faults)?,
             services: self.checked.services.clone(),
             faults,
@@ -219,7 +222,7 @@ fn reachable(walker: &mut Walker<'_>, checked: &Checked, peers: &Peers, v6: bool
 }
 
 /// The line of an entry's header.
-fn line_span(walker: &Walker<'_>, line: u32) -> Range<usize> {
+pub(super) fn line_span(walker: &Walker<'_>, line: u32) -> Range<usize> {
     let mut start = 0;
     for (number, text) in (1..).zip(walker.source.text.split_inclusive('\n')) {
         if number == line {

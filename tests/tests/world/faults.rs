@@ -27,6 +27,7 @@ pub const ALL: &[(&str, Belief)] = &[
     ("nat_timeout_is_proved_by_a_forgotten_mapping", nat_timeout),
     ("nat_flush_is_proved_by_what_was_there", nat_flush),
     ("missing_route_and_other_route_are_proved_by_lookup", routing),
+    ("change_address_is_proved_by_who_spoke_before", change_address),
     ("forwarding_off_is_read_back", forwarding_off),
     ("refusals_say_who_refused_what", refused),
     ("every_word_but_those_of_the_runner_is_known", vocabulary),
@@ -167,6 +168,24 @@ fn link_down() -> Outcome {
     let now = || Ok(proved(&world, &Capture::default(), &mut *placed).is_ok());
     eventually(Duration::from_secs(3), "both ends to be down", now)?;
     taps.finish().map(|_| ())
+}
+
+fn change_address() -> Outcome {
+    let mut network = routed(None);
+    network.nodes[0].ifaces[0].later = vec!["10.1.0.77/24".parse().map_err(say)?];
+    let world = World::build(&network).map_err(say)?;
+    let mut taps = Taps::start(&world)?;
+    send(&world, 10)?.map_err(say)?;
+    let args = |to| [("at", text("alice.eth0")), ("to", text(to)), ("via", text("10.1.0.1"))];
+    let mut placed = set(&world, &fault("change-address", &args("10.1.0.77")))?;
+    unproved(&world, &mut *placed)?;
+    eventually(Duration::from_secs(2), "a packet from the old address", || Ok(proved(&world, taps.so_far(), &mut *placed).is_ok()))?;
+    let (alice, bob) = (world.node("alice").map_err(say)?, world.node("bob").map_err(say)?);
+    ensure(udp(&*alice, "10.1.0.2:0").is_err(), || "the old address is still there".into())?;
+    let (from, to) = (udp(&*alice, "10.1.0.77:0")?, udp(&*bob, "192.0.2.2:500")?);
+    exchange(&from, &to, "192.0.2.2:500", b"from the new address, by its default route").map_err(say)?;
+    let strange = set(&world, &fault("change-address", &args("10.9.0.1"))).err().unwrap_or_default();
+    ensure(strange.contains("10.9.0.1 is in no subnet of alice.eth0"), || strange)
 }
 
 fn nat() -> Outcome {

@@ -3,7 +3,8 @@
 use faultlab::scenario::model::{Iface, Link, Nat, Network, Node, Role, Route};
 
 fn iface(name: &str, addrs: &[&str]) -> Iface {
-    Iface { name: name.into(), addrs: addrs.iter().map(|a| a.parse().unwrap()).collect(), outside: name == "wan" }
+    let addrs = addrs.iter().map(|a| a.parse().unwrap()).collect();
+    Iface { name: name.into(), addrs, later: Vec::new(), outside: name == "wan" }
 }
 
 fn node(name: &str, role: Role, ifaces: Vec<Iface>, routes: &[(&str, &str)]) -> Node {

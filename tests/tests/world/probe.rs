@@ -5,7 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use faultlab::capture::ring::{How, Recorder, Rings, Stats};
-use faultlab::dissect::{Capture, Frame, Record};
+use faultlab::dissect::{Capture, Dissector, Frame};
 use faultlab::world::{NodeHandle, World};
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -51,6 +51,7 @@ pub fn eventually(limit: Duration, what: &str, mut check: impl FnMut() -> Result
 pub struct Taps {
     recorder: Recorder,
     frames: UnboundedReceiver<Vec<Frame>>,
+    dissector: Dissector,
     capture: Capture,
 }
 
@@ -61,13 +62,13 @@ impl Taps {
         let pocket = std::fs::read_to_string("/proc/cmdline").is_ok_and(|c| c.contains("rootfstype=hostfs"));
         let how = if pocket { How::OneByOne } else { How::Ring };
         let (recorder, frames) = Recorder::start(Rings::open(world, &taps, how).map_err(say)?).map_err(say)?;
-        Ok(Taps { recorder, frames, capture: Capture { taps, records: Vec::new() } })
+        Ok(Taps { recorder, frames, dissector: Dissector::new(), capture: Capture { taps, records: Vec::new() } })
     }
 
     /// What has been captured so far.
     pub fn so_far(&mut self) -> &Capture {
         while let Ok(batch) = self.frames.try_recv() {
-            add(&mut self.capture, batch);
+            self.capture.records.extend(batch.into_iter().map(|frame| self.dissector.dissect(frame)));
         }
         &self.capture
     }
@@ -76,13 +77,8 @@ impl Taps {
     pub fn finish(mut self) -> Result<(Capture, Stats), String> {
         let stats = self.recorder.finish().map_err(say)?;
         while let Ok(batch) = self.frames.try_recv() {
-            add(&mut self.capture, batch);
+            self.capture.records.extend(batch.into_iter().map(|frame| self.dissector.dissect(frame)));
         }
         Ok((self.capture, stats))
     }
-}
-
-fn add(capture: &mut Capture, frames: Vec<Frame>) {
-    let record = |frame| Record { frame, layers: Vec::new(), quoted_from: 0, esp_inner: Vec::new() };
-    capture.records.extend(frames.into_iter().map(record));
 }

@@ -60,11 +60,14 @@ struct Spans {
 }
 
 impl Spans {
-    /// One prefix per link and family, at the place of one end's address.
+    /// Each link's prefixes, each at the place of one end's address.
     fn subnets(&self, network: &Network) -> Vec<(IpNet, Range<usize>)> {
-        let ends = network.links.iter().filter_map(|link| network.iface(&link.a));
-        let nets = ends.flat_map(|iface| &iface.addrs);
-        nets.filter_map(|net| Some((net.trunc(), self.addrs.get(&net.addr())?.clone()))).collect()
+        let of_link = |link: &Link| {
+            let ends = [&link.b, &link.a].into_iter().filter_map(|end| network.iface(end));
+            let all = ends.flat_map(|iface| &iface.addrs).filter_map(|net| Some((net.trunc(), self.addrs.get(&net.addr())?.clone())));
+            all.collect::<BTreeMap<IpNet, Range<usize>>>()
+        };
+        network.links.iter().flat_map(of_link).collect()
     }
 }
 
@@ -107,7 +110,7 @@ fn convert(walker: &mut Walker<'_>, draft: &DraftNode, spans: &mut Spans) -> Nod
             addrs.push(net);
         }
         let outside = draft.outside.iter().any(|o| o.text == iface.name.text);
-        ifaces.push(Iface { name: iface.name.text.clone(), addrs, outside });
+        ifaces.push(Iface { name: iface.name.text.clone(), addrs, later: Vec::new(), outside });
     }
     let own = || ifaces.iter().map(|i| i.name.as_str());
     for outside in draft.outside.iter().filter(|o| !own().any(|name| name == o.text)) {
@@ -217,11 +220,13 @@ fn links(walker: &mut Walker<'_>, draft: &Draft, network: &mut Network) {
         }
         let Ok([a, b]) = <[(String, String); 2]>::try_from(found) else { continue };
         let nets = |end| network.iface(end).map(|i| i.addrs.iter().map(IpNet::trunc).collect::<Vec<_>>()).unwrap_or_default();
-        let (of_a, mut of_b) = (nets(&a), nets(&b));
-        let mut sorted = of_a.clone();
-        sorted.sort();
-        of_b.sort();
-        if sorted != of_b {
+        let (of_a, of_b) = (nets(&a), nets(&b));
+        // A router may have a network ready in which nobody is yet.
+        let spare = |end: &(String, String)| network.node(&end.0).is_some_and(|n| matches!(n.role, Role::Router | Role::Nat));
+        let fits = |nets: &[IpNet], other: &[IpNet], end| {
+            nets.iter().all(|n| other.contains(n)) || (spare(end) && nets.iter().any(|n| other.contains(n)))
+        };
+        if !fits(&of_a, &of_b, &a) || !fits(&of_b, &of_a, &b) {
             let message = format!("{}.{} and {}.{} are not in the same subnets", a.0, a.1, b.0, b.1);
             let show = |nets: &[IpNet]| nets.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             walker.mistake(
@@ -229,7 +234,7 @@ fn links(walker: &mut Walker<'_>, draft: &Draft, network: &mut Network) {
                 span.clone(),
                 message,
                 "",
-                [format!("one end has {}; the other {}", show(&sorted), show(&of_b))],
+                [format!("one end has {}; the other {}", show(&of_a), show(&of_b))],
             );
         }
         network.links.push(Link { a, b, mtu: draft.mtu });

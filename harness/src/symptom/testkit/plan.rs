@@ -9,7 +9,7 @@ use crate::scenario::model::{GatewayPlan, Health, Iface, Must, Network, Node, Pl
 
 /// `west`, `east` and `carol` with default settings.
 pub fn plan() -> Plan {
-    let iface = |name: &str, addr: &str, outside| Iface { name: name.into(), addrs: vec![addr.parse().unwrap()], outside };
+    let iface = |name: &str, addr: &str, outside| Iface { name: name.into(), addrs: vec![addr.parse().unwrap()], later: vec![], outside };
     let node = |name: &str, role, protects: &[&str], ifaces| Node {
         name: name.into(),
         role,

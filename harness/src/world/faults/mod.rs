@@ -3,6 +3,7 @@
 //! Those that concern a service, a daemon or a configuration belong to the runner; all others are set here, one file per
 //! family.
 
+mod address;
 mod filter;
 mod link;
 mod nat;
@@ -62,6 +63,7 @@ pub const HERE: &[&str] = &[
     "nat-flush",
     "route-missing",
     "route",
+    "change-address",
     "forwarding-off",
     "mss-clamp",
 ];
@@ -80,6 +82,7 @@ pub fn set(world: &World, fault: &Fault, _plan: &Plan) -> Result<Box<dyn InForce
         "nat-flush" => nat::flush(world, fault),
         "route-missing" => routing::missing(world, fault),
         "route" => routing::other(world, fault),
+        "change-address" => address::change(world, fault),
         "forwarding-off" => routing::forwarding_off(world, fault),
         other => Err(Failure(format!("`{other}` is no fault of the network; known here: {}", HERE.join(", ")))),
     };

@@ -91,6 +91,19 @@ pub const WORDS: &[Word] = &[
         ],
     },
     Word {
+        name: "change-address",
+        doc: "An interface loses its address and gets another one (the user walks from the Wi-Fi into the mobile network). Proof: packets came from the old address before and none after, and the kernel has only the new one.",
+        params: &[
+            Param::required("at", Kind::Tap, "the interface"),
+            Param::required(
+                "to",
+                Kind::Addr,
+                "its new address, in a subnet of the neighbour's; the address that goes is the one of the same family",
+            ),
+            Param::required("via", Kind::Addr, "the neighbour's address in that subnet: next hop of the default route from then on"),
+        ],
+    },
+    Word {
         name: "forwarding-off",
         doc: "Node does not forward between its interfaces. Proof: the kernel's value read back.",
         params: &[Param::required("at", Kind::Node, "node that should have been configured as a router")],

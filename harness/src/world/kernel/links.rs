@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, RawFd};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use rtnetlink::packet_core::Parseable;
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage, AddressScope};
 use rtnetlink::packet_route::link::{InfoData, InfoVeth, LinkAttribute, LinkMessage, State};
+use rtnetlink::packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage};
 use rtnetlink::{LinkUnspec, LinkVeth};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -20,6 +22,9 @@ const NEWLINK: u16 = 16;
 const GETLINK: u16 = 18;
 const SETLINK: u16 = 19;
 const NEWADDR: u16 = 20;
+const DELADDR: u16 = 21;
+const GETADDR: u16 = 22;
+const DELNEIGH: u16 = 29;
 /// RTNLGRP_LINK as a bit.
 const LINK_GROUP: u32 = 1;
 /// The loopback interface's index.
@@ -66,6 +71,15 @@ pub fn set_mtu(index: u32, mtu: u32) -> Request {
 
 /// Adds an address; IPv6 without duplicate address detection, so that it can be used at once.
 pub fn add_address(index: u32, address: IpNet) -> Request {
+    Request::of(NEWADDR, netlink::CREATE | netlink::EXCL, &address_message(index, address))
+}
+
+/// Removes an address.
+pub fn remove_address(index: u32, address: IpNet) -> Request {
+    Request::of(DELADDR, 0, &address_message(index, address))
+}
+
+fn address_message(index: u32, address: IpNet) -> AddressMessage {
     let mut message = AddressMessage::default();
     message.header.index = index;
     message.header.prefix_len = address.prefix_len();
@@ -85,7 +99,38 @@ pub fn add_address(index: u32, address: IpNet) -> Request {
         }
     }
     message.attributes.push(AddressAttribute::Address(address.addr()));
-    Request::of(NEWADDR, netlink::CREATE | netlink::EXCL, &message)
+    message
+}
+
+/// Addresses of an interface, without those that only its link knows.
+pub fn addresses(netlink: &mut Netlink, index: u32) -> io::Result<Vec<IpNet>> {
+    let answers = netlink.ask(Request::of(GETADDR, netlink::DUMP, &AddressMessage::default()))?;
+    let mut found = Vec::new();
+    for (_, body) in answers.iter().filter(|(kind, _)| *kind == NEWADDR) {
+        let message = AddressMessage::parse(body.as_slice()).map_err(|e| io::Error::other(format!("an address message: {e}")))?;
+        if message.header.index != index || message.header.scope == AddressScope::Link {
+            continue;
+        }
+        let address = message.attributes.iter().find_map(|a| if let AddressAttribute::Address(ip) = a { Some(*ip) } else { None });
+        found.extend(address.and_then(|ip| IpNet::new(ip, message.header.prefix_len).ok()));
+    }
+    Ok(found)
+}
+
+/// Makes a node forget which hardware address a neighbour's address has. It is no error that it did not know.
+pub fn forget_neighbour(netlink: &mut Netlink, index: u32, address: IpAddr) -> io::Result<()> {
+    let mut message = NeighbourMessage::default();
+    message.header.ifindex = index;
+    let destination = match address {
+        IpAddr::V4(a) => (AddressFamily::Inet, NeighbourAddress::Inet(a)),
+        IpAddr::V6(a) => (AddressFamily::Inet6, NeighbourAddress::Inet6(a)),
+    };
+    message.header.family = destination.0;
+    message.attributes.push(NeighbourAttribute::Destination(destination.1));
+    match netlink.ask(Request::of(DELNEIGH, 0, &message)) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
 }
 
 /// What the kernel says about an interface.
