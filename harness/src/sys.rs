@@ -157,10 +157,16 @@ impl PacketRing {
 #[derive(Debug)]
 pub struct PacketSocket {
     fd: OwnedFd,
+    /// [`PacketSocket::BATCH`] frames; only what is written to takes memory.
     buffer: Vec<u8>,
 }
 
 impl PacketSocket {
+    /// Most frames that one system call takes; calls are what is dear in a pocket.
+    const BATCH: usize = 16;
+    /// Room for one frame.
+    const FRAME: usize = 1 << 16;
+
     /// Opens it in the calling thread's namespace; it sees nothing until it is bound.
     pub fn open() -> io::Result<PacketSocket> {
         let fd = packet_socket()?;
@@ -168,7 +174,7 @@ impl PacketSocket {
         set_option_of(&fd, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, &on)?;
         // Needs CAP_NET_ADMIN of the machine, which the root of a pocket has.
         set_option_of(&fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &room)?;
-        Ok(PacketSocket { fd, buffer: vec![0; 1 << 16] })
+        Ok(PacketSocket { fd, buffer: vec![0; PacketSocket::BATCH * PacketSocket::FRAME] })
     }
 
     /// From now on it sees what passes an interface of the namespace it was opened in.
@@ -179,24 +185,42 @@ impl PacketSocket {
     /// Hands every frame that is there to `each`.
     pub fn take(&mut self, mut each: impl FnMut(RawFrame<'_>)) {
         // Aligned for a control message header; the time of one frame takes 32 octets.
-        let mut control = [0u64; 16];
+        let mut controls = [[0u64; 16]; PacketSocket::BATCH];
         loop {
-            // SAFETY: all-zero bytes are a valid sockaddr_ll and a valid msghdr.
-            let (mut from, mut message): (libc::sockaddr_ll, libc::msghdr) = unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
-            let mut part = libc::iovec { iov_base: self.buffer.as_mut_ptr().cast(), iov_len: self.buffer.len() };
-            message.msg_name = (&raw mut from).cast();
-            message.msg_namelen = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
-            message.msg_iov = &raw mut part;
-            message.msg_iovlen = 1;
-            message.msg_control = control.as_mut_ptr().cast();
-            message.msg_controllen = size_of_val(&control) as _;
-            // SAFETY: every pointer of the message points to a live local of the stated length.
-            let length = unsafe { libc::recvmsg(self.fd.as_raw_fd(), &raw mut message, libc::MSG_TRUNC) };
-            let Ok(length) = usize::try_from(length) else { return };
-            let time = message_time(&message).unwrap_or_default();
-            let data = &self.buffer[..length.min(self.buffer.len())];
-            let orig_len = u32::try_from(length).unwrap_or(u32::MAX);
-            each(RawFrame { time, orig_len, packet_type: from.sll_pkttype, data });
+            // SAFETY: all-zero bytes are a valid sockaddr_ll, iovec and mmsghdr.
+            let (mut from, mut parts, mut messages): (
+                [libc::sockaddr_ll; PacketSocket::BATCH],
+                [libc::iovec; PacketSocket::BATCH],
+                [libc::mmsghdr; PacketSocket::BATCH],
+            ) = unsafe { (std::mem::zeroed(), std::mem::zeroed(), std::mem::zeroed()) };
+            let places = self.buffer.chunks_exact_mut(PacketSocket::FRAME).zip(&mut controls).zip(&mut from).zip(&mut parts);
+            for ((((place, control), from), part), message) in places.zip(&mut messages) {
+                *part = libc::iovec { iov_base: place.as_mut_ptr().cast(), iov_len: place.len() };
+                let header = &mut message.msg_hdr;
+                header.msg_name = std::ptr::from_mut(from).cast();
+                header.msg_namelen = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
+                header.msg_iov = part;
+                header.msg_iovlen = 1;
+                header.msg_control = control.as_mut_ptr().cast();
+                header.msg_controllen = size_of_val(control) as _;
+            }
+            // SAFETY: the vector has that many messages, and every pointer in them points to a live local, or into our buffer, of
+            // the stated length; no two messages share any of it. Without a timeout the last pointer may be null.
+            let count = unsafe {
+                let (fd, flags) = (self.fd.as_raw_fd(), libc::MSG_TRUNC);
+                libc::recvmmsg(fd, messages.as_mut_ptr(), PacketSocket::BATCH as libc::c_uint, flags as _, std::ptr::null_mut())
+            };
+            let count = usize::try_from(count).unwrap_or(0);
+            let places = self.buffer.chunks_exact(PacketSocket::FRAME);
+            for ((message, from), place) in messages.iter().zip(&from).zip(places).take(count) {
+                let time = message_time(&message.msg_hdr).unwrap_or_default();
+                // With MSG_TRUNC the length is the frame's, also where it did not fit.
+                let data = &place[..place.len().min(message.msg_len as usize)];
+                each(RawFrame { time, orig_len: message.msg_len, packet_type: from.sll_pkttype, data });
+            }
+            if count < PacketSocket::BATCH {
+                return;
+            }
         }
     }
 

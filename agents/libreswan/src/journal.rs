@@ -1,9 +1,10 @@
 //! Follows the daemon's log: wakes up when it grows, forwards events, collects keys, and lets others wait for statements.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use peer::{GatewayEvent, GatewayEventKind, Keys};
 use rustix::fs::inotify;
@@ -13,6 +14,12 @@ use tokio::sync::watch;
 
 use crate::keylog::KeyLog;
 use crate::track::Tracker;
+
+/// Statements that come within this time are read together: with its keys the daemon writes hundreds of lines for each exchange,
+/// and to wake up for each costs far more than the exchange.
+const TOGETHER: Duration = Duration::from_millis(1);
+/// How much is read at once.
+const PIECE: usize = 64 << 10;
 
 /// The log of all lives of one daemon.
 #[derive(Debug, Clone)]
@@ -30,9 +37,10 @@ struct Shared {
     grown: watch::Sender<u64>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    read: u64,
+    /// Stands where reading goes on.
+    file: File,
     /// The last line while it has no end.
     partial: Vec<u8>,
     keys: KeyLog,
@@ -50,7 +58,16 @@ impl Journal {
         down: UnboundedSender<String>,
     ) -> io::Result<Journal> {
         File::create(&path)?;
-        let shared = Shared { path, gateway: gateway.to_owned(), events, down, state: Mutex::default(), grown: watch::Sender::default() };
+        let state = State {
+            file: File::open(&path)?,
+            partial: Vec::new(),
+            keys: KeyLog::default(),
+            tracker: Tracker::default(),
+            listening: false,
+            last: String::new(),
+        };
+        let (state, grown) = (Mutex::new(state), watch::Sender::default());
+        let shared = Shared { path, gateway: gateway.to_owned(), events, down, state, grown };
         Ok(Journal(Arc::new(shared)))
     }
 
@@ -64,6 +81,7 @@ impl Journal {
         Ok(tokio::spawn(async move {
             // An error would be the end of the file system; whoever waits for a statement then meets his deadline.
             while wait(&watcher).await.is_ok() {
+                tokio::time::sleep(TOGETHER).await;
                 journal.catch_up();
             }
         }))
@@ -72,14 +90,10 @@ impl Journal {
     /// Reads what the daemon has written until now.
     pub(crate) fn catch_up(&self) {
         let mut state = self.state();
-        let mut new = Vec::new();
-        let all = File::open(&self.0.path).and_then(|mut file| {
-            file.seek(SeekFrom::Start(state.read))?;
-            file.read_to_end(&mut new)
-        });
-        // An unreadable log tells nothing; waits for its statements end at their deadlines.
-        let Ok(read @ 1..) = all else { return };
-        state.read += read as u64;
+        let new = rest(&mut state.file);
+        if new.is_empty() {
+            return;
+        }
         for part in new.split_inclusive(|b| *b == b'\n') {
             state.partial.extend_from_slice(part);
             if part.ends_with(b"\n") {
@@ -163,6 +177,25 @@ impl Journal {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a file has beyond what was read. An unreadable log tells nothing; waits for its statements end at their deadlines.
+fn rest(file: &mut File) -> Vec<u8> {
+    let mut new = Vec::new();
+    let mut piece = vec![0; PIECE];
+    loop {
+        // Not `read_to_end`, which asks for the size before and reads once more after: four system calls where mostly one is enough.
+        match file.read(&mut piece) {
+            Ok(length) => {
+                new.extend_from_slice(piece.get(..length).unwrap_or_default());
+                if length < PIECE {
+                    return new;
+                }
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return new,
+        }
     }
 }
 

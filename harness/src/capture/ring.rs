@@ -103,6 +103,11 @@ impl Tap {
         }
     }
 
+    /// Looking into a mapped ring costs nothing; a socket is asked only when it has something.
+    fn is_mapped(&self) -> bool {
+        matches!(self, Tap::Ring(_))
+    }
+
     fn take(&mut self, each: impl FnMut(RawFrame<'_>)) {
         match self {
             Tap::Ring(ring) => ring.take(each),
@@ -284,13 +289,14 @@ fn record(
         // Read before the rings: what came before this moment minus the hold-back has been handed over by now.
         let horizon = Timestamp::now() - pace.settle;
         let ended = stopping.is_some_and(|until| Instant::now() >= until);
-        for (tap, (_, ring)) in rings.iter_mut().enumerate() {
+        let ready = ready(rings)?;
+        for (tap, (_, ring)) in rings.iter_mut().enumerate().filter(|(tap, _)| ready[*tap]) {
             ring.take(|raw| order.add(tap, raw));
         }
-        let ready = order.release((!ended).then_some(horizon));
+        let settled = order.release((!ended).then_some(horizon));
         // Without a listener there is nobody to record for, but the counters still matter.
-        if !ready.is_empty() {
-            let _ = send.send(ready);
+        if !settled.is_empty() {
+            let _ = send.send(settled);
         }
         reached.store(horizon.0, Ordering::Release);
         if ended {
@@ -310,6 +316,19 @@ fn record(
     Ok(stats)
 }
 
+/// By tap: may it have frames? Asked after the clock: what had passed before is counted.
+fn ready(rings: &[(String, Tap)]) -> io::Result<Vec<bool>> {
+    if rings.iter().all(|(_, tap)| tap.is_mapped()) {
+        return Ok(vec![true; rings.len()]);
+    }
+    let mut fds: Vec<PollFd<'_>> = rings.iter().map(|(_, tap)| PollFd::from_borrowed_fd(tap.as_fd(), PollFlags::IN)).collect();
+    match poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
+        Ok(_) => Ok(fds.iter().map(|fd| !fd.revents().is_empty()).collect()),
+        Err(rustix::io::Errno::INTR) => Ok(vec![true; rings.len()]),
+        Err(e) => Err(e.into()),
+    }
+}
+
 /// Until a ring has something, somebody wakes us, or time is up.
 fn wait(rings: &[(String, Tap)], wake: &OwnedFd, limit: Option<Duration>) -> io::Result<()> {
     let mut fds: Vec<PollFd<'_>> = rings.iter().map(|(_, ring)| PollFd::from_borrowed_fd(ring.as_fd(), PollFlags::IN)).collect();
@@ -325,7 +344,9 @@ fn wait(rings: &[(String, Tap)], wake: &OwnedFd, limit: Option<Duration>) -> io:
             socket2::SockRef::from(ring).take_error()?;
         }
     }
-    // Nothing to read: it was not that.
-    let _ = rustix::io::read(wake, &mut [0u8; 8]);
+    if fds.last().is_some_and(|woken| !woken.revents().is_empty()) {
+        // What is to be done is written elsewhere; it only must not wake us again.
+        let _ = rustix::io::read(wake, &mut [0u8; 8]);
+    }
     Ok(())
 }

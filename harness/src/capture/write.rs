@@ -19,6 +19,8 @@ use super::ring::Stats;
 use crate::dissect::{Capture, Direction, Frame};
 use crate::time::Timestamp;
 
+/// How much is written with one system call, which is dear in a pocket.
+const BUFFER: usize = 256 << 10;
 /// Link type of taps without a frame.
 const ETHERNET: u16 = 1;
 
@@ -42,7 +44,7 @@ pub fn write(
 ) -> Result<(), WriteError> {
     let fail = |reason: String| WriteError { path: path.display().to_string(), reason };
     let file = File::create(path).map_err(|e| fail(e.to_string()))?;
-    let bytes = encode(BufWriter::new(file), capture, comments, stats, section_comment).map_err(fail)?;
+    let bytes = encode(BufWriter::with_capacity(BUFFER, file), capture, comments, stats, section_comment).map_err(fail)?;
     bytes.into_inner().map_err(|e| fail(e.to_string()))?;
     Ok(())
 }

@@ -203,6 +203,7 @@ pub async fn set(lab: &Rc<Lab>, index: usize) {
     if let Some(entry) = lab.faults.borrow_mut().entries.get_mut(index) {
         entry.state = state;
     }
+    lab.look.notify_one();
 }
 
 async fn service_stop(lab: &Rc<Lab>, fault: &Fault) -> Result<String, String> {

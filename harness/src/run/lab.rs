@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use peer::{DriverError, Gateway, GatewayEvent, Launch};
 use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
-use tokio::sync::{Mutex, mpsc, watch};
+use tokio::sync::{Mutex, Notify, mpsc, watch};
 use tokio::task::LocalSet;
 use tokio::time::Instant;
 
@@ -18,10 +17,11 @@ use super::faults::FaultBook;
 use super::judge::Judge;
 use super::ledger::{Ledger, Message};
 use super::outcome::{HealthReport, SideReport, Trouble, Whose};
+use super::supervise::{Pace, fetch_keys, supervise};
 use super::traffic::Nodes;
 use super::traffic::services::Services;
 use super::worlds::{self, WorldKind};
-use super::{artefacts, certificates, drivers, evidence, script};
+use super::{artefacts, certificates, drivers, evidence};
 use crate::capture::ring::{How, RecordError, Recorder, Rings};
 use crate::dissect::Frame;
 use crate::event::What;
@@ -29,11 +29,6 @@ use crate::scenario::model::Plan;
 use crate::time::Timestamp;
 use crate::world::build::{World, WorldError};
 use crate::world::cell::{EventSink, publish};
-
-/// How often keys are fetched, proofs looked for and expectations looked at.
-const TICK: Duration = Duration::from_millis(40);
-/// How long proofs of faults are waited for after everything else is decided.
-const PROOF_PATIENCE: Duration = Duration::from_millis(1500);
 
 /// What the parent wants of a cell.
 #[derive(Debug, Serialize, Deserialize)]
@@ -82,6 +77,10 @@ pub struct Lab {
     pub faults: RefCell<FaultBook>,
     /// Every packet up to this moment has been delivered.
     pub captured: Cell<Timestamp>,
+    /// Somebody waits until everything up to this moment has been delivered.
+    pub wanted: Cell<Timestamp>,
+    /// Makes the supervisor look soon: told by whoever waits for that, or has changed what it cannot hear of.
+    pub look: Notify,
     /// Changes whenever packets have arrived, or `captured` has moved.
     pub arrivals: watch::Sender<u64>,
     /// Changes whenever a gateway has reported something.
@@ -193,6 +192,8 @@ async fn carry_out(job: &Job, plan: Arc<Plan>, ledger: &Rc<Ledger>, report: &mut
         services: RefCell::new(services),
         faults: RefCell::new(book),
         captured: Cell::new(Timestamp(0)),
+        wanted: Cell::new(Timestamp(0)),
+        look: Notify::new(),
         arrivals: watch::Sender::new(0),
         reports: watch::Sender::new(0),
         health: RefCell::new(None),
@@ -251,141 +252,6 @@ pub fn driver_trouble(e: &DriverError) -> Trouble {
         DriverError::Io { .. } => Whose::Machine,
     };
     trouble(whose, e.to_string())
-}
-
-/// How often the supervisor looks. In real time always equally often; in virtual time, where hours of silence must cost
-/// nothing, ever more rarely while nothing happens.
-struct Pace {
-    tick: Duration,
-    slowest: Duration,
-    quiet: u32,
-    /// Time since the last news.
-    silence: Duration,
-}
-
-impl Pace {
-    /// Looks without news before they become rarer.
-    const QUIET: u32 = 2;
-    /// After a long silence a look may come later by this part of it, up to a limit.
-    const PART: u32 = 100;
-    const RAREST: Duration = Duration::from_secs(10);
-
-    fn of(world: WorldKind) -> Pace {
-        let slowest = match world {
-            WorldKind::Host => TICK,
-            WorldKind::Pocket => Duration::from_millis(500),
-        };
-        Pace { tick: TICK, slowest, quiet: 0, silence: Duration::ZERO }
-    }
-
-    /// Until the next look.
-    fn next(&mut self, news: bool) -> Duration {
-        if news {
-            self.news();
-        } else {
-            self.quiet += 1;
-            self.silence += self.tick;
-            if self.quiet > Pace::QUIET {
-                self.tick = (self.tick * 2).min(self.rarest());
-            }
-        }
-        self.tick
-    }
-
-    fn news(&mut self) {
-        (self.tick, self.quiet, self.silence) = (TICK, 0, Duration::ZERO);
-    }
-
-    fn rarest(&self) -> Duration {
-        if self.slowest == TICK { TICK } else { (self.silence / Pace::PART).clamp(self.slowest, Pace::RAREST) }
-    }
-
-    /// Something has happened: look soon.
-    fn hurry(&mut self, mut ticks: std::pin::Pin<&mut tokio::time::Sleep>) {
-        self.news();
-        let soon = Instant::now() + TICK;
-        if ticks.deadline() > soon {
-            ticks.as_mut().reset(soon);
-        }
-    }
-}
-
-/// Lets the script run while packets and events arrive, until everything is decided or the deadline passes.
-async fn supervise(
-    lab: &Rc<Lab>,
-    recorder: &Recorder,
-    frames: &mut mpsc::UnboundedReceiver<Vec<Frame>>,
-    events: &mut mpsc::UnboundedReceiver<GatewayEvent>,
-    deadline: Instant,
-    mut pace: Pace,
-) {
-    let script = script::run(Rc::clone(lab));
-    tokio::pin!(script);
-    let mut script_over: Option<Instant> = None;
-    let ticks = tokio::time::sleep(TICK);
-    tokio::pin!(ticks);
-    let mut news = 0;
-    loop {
-        tokio::select! {
-            () = &mut script, if script_over.is_none() => script_over = Some(Instant::now()),
-            Some(batch) = frames.recv() => {
-                take_frames(lab, batch);
-                pace.hurry(ticks.as_mut());
-            }
-            Some(event) = events.recv() => {
-                lab.ledger.emit(What::Gateway { gateway: event.gateway, what: event.what });
-                lab.reports.send_modify(|n| *n += 1);
-                pace.hurry(ticks.as_mut());
-            }
-            () = &mut ticks => {
-                let so_far = lab.ledger.events().len();
-                ticks.as_mut().reset(Instant::now() + pace.next(so_far != news));
-                if so_far != news || pace.quiet <= Pace::QUIET {
-                    fetch_keys(lab).await;
-                }
-                news = so_far;
-                // First the horizon, then what was delivered up to it.
-                let now = recorder.horizon();
-                while let Ok(batch) = frames.try_recv() {
-                    take_frames(lab, batch);
-                }
-                lab.captured.set(now);
-                lab.arrivals.send_modify(|n| *n += 1);
-                let proved = lab.faults.borrow_mut().prove(lab, false);
-                // Before, an early decision would save nothing, and each look at all packets so far keeps the probes and services,
-                // which share this thread, from their work.
-                let Some(over) = script_over else { continue };
-                let decided = lab.judge.borrow_mut().look(&lab.ledger.events(), now);
-                if decided && (proved || over.elapsed() > PROOF_PATIENCE) {
-                    return;
-                }
-            }
-            () = tokio::time::sleep_until(deadline) => {
-                let text = format!("the deadline of {} passed before everything was decided", humantime::format_duration(lab.plan.deadline));
-                lab.ledger.emit(What::Note { text });
-                return;
-            }
-        }
-    }
-}
-
-fn take_frames(lab: &Rc<Lab>, batch: Vec<Frame>) {
-    lab.judge.borrow_mut().frames(batch);
-    lab.arrivals.send_modify(|n| *n += 1);
-    script::set_faults_due_to_packets(lab);
-}
-
-async fn fetch_keys(lab: &Lab) {
-    for gateway in lab.gateways.values() {
-        // A gateway that is busy initiating is asked at the next tick.
-        if let Ok(mut g) = gateway.try_lock() {
-            let keys = g.keys().await;
-            let new = lab.judge.borrow_mut().add_keys(keys);
-            if let Some(new) = new {
-                lab.ledger.emit(What::Keys(new));
-            }
-        }
-    }
 }
 
 async fn conclude(

@@ -46,7 +46,11 @@ impl Ledger {
         self.sink.emit(&Message::Event(event.clone()));
         let mut file = self.file.borrow_mut();
         if let Some(f) = file.as_mut() {
-            let written = serde_json::to_writer(&mut *f, &event).map_err(std::io::Error::from).and_then(|()| f.write_all(b"\n"));
+            // At once: a file that is not buffered takes a system call for every write, and in a pocket these are dear.
+            let written = serde_json::to_vec(&event).map_err(std::io::Error::from).and_then(|mut line| {
+                line.push(b'\n');
+                f.write_all(&line)
+            });
             if let Err(e) = written {
                 // A full disk must not change a verdict; the parent still has the stream.
                 eprintln!("cannot write {}: {e}", artefacts::EVENTS);

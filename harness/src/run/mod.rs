@@ -12,6 +12,7 @@ pub mod ledger;
 pub mod orchestrate;
 pub mod outcome;
 pub mod script;
+pub mod supervise;
 pub mod traffic;
 pub mod tunnel;
 pub mod worlds;

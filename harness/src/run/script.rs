@@ -173,6 +173,8 @@ async fn check_health(lab: &Rc<Lab>) {
 async fn wait_until_captured(lab: &Lab, time: Timestamp) {
     let mut arrivals = lab.arrivals.subscribe();
     let late = tokio::time::Instant::now() + Duration::from_secs(5);
+    lab.wanted.set(lab.wanted.get().max(time));
+    lab.look.notify_one();
     while lab.captured.get() < time {
         if !matches!(tokio::time::timeout_at(late, arrivals.changed()).await, Ok(Ok(()))) {
             return;
