@@ -364,6 +364,17 @@ impl Gateway {
         for order in std::mem::take(&mut self.orders) {
             match order {
                 Order::Initiate { connection, after, attempt } => self.planned.push((now + after, connection, attempt)),
+                Order::Reauthenticate { connection, old } => {
+                    let remote = self.config.connections[connection].remote.map(|r| SocketAddr::new(r, IKE_PORT));
+                    let begin = |remote| self.with_context(now, Some(connection), |ctx| IkeSa::begin(ctx, connection, remote, 1));
+                    if let Some(mut sa) = remote.and_then(begin) {
+                        sa.replaces = Some(old);
+                        self.sas.insert(sa.own_spi(), sa);
+                    }
+                }
+                Order::GiveWay { old } => {
+                    self.with_sa(now, old, |sa, ctx| sa.give_way(ctx));
+                }
                 Order::Trap { connection } => {
                     self.set_trap(connection);
                     routes = true;

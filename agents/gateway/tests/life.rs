@@ -56,6 +56,24 @@ fn ike_keys_are_renewed_by_either_side_and_the_children_move() {
 }
 
 #[test]
+fn an_ike_sa_is_begun_anew_without_a_lost_packet() {
+    for childless in [false, true] {
+        let mut pair = established(|w, _| {
+            w.connections[0].options.reauth = Some(Duration::from_secs(2));
+            w.connections[0].options.childless = childless;
+        });
+        let ups = |pair: &Pair| pair.sides[EAST].events.iter().filter(|(_, e)| matches!(e, GatewayEventKind::IkeUp { .. })).count();
+        while ups(&pair) < 4 {
+            assert!(pair.passes(), "{}", pair.story());
+        }
+        pair.run_s(1);
+        assert!(pair.passes(), "{}", pair.story());
+        assert_eq!((pair.ike_sas(WEST), pair.ike_sas(EAST)), (1, 1), "{}", pair.story());
+        assert_eq!((pair.children(WEST), pair.children(EAST)), (1, 1), "{}", pair.story());
+    }
+}
+
+#[test]
 fn both_sides_may_renew_child_keys_at_once() {
     for seed in 0..20 {
         let mut pair = Pair::new(seed, FAIR, |_, _| {});

@@ -20,6 +20,9 @@ fn of_gateway(config: &GatewayConfig) -> Option<(String, &'static str)> {
     if config.clock_offset != 0 {
         return Some(("clock_offset".into(), "charon has the world's clock"));
     }
+    if config.half_open.cookie_threshold == 0 {
+        return Some(("cookie_threshold".into(), "charon takes 0 for never, not for always"));
+    }
     let mut sizes = config.connections.iter().map(|c| c.options.fragment_size);
     if sizes.next().is_some_and(|first| sizes.any(|other| other != first)) {
         return Some(("fragment_size".into(), "charon has one value for all connections, and they differ"));

@@ -329,6 +329,7 @@ impl IkeSa {
                 self.timers.set(timer, ctx.now + after);
             }
         }
+        ctx.orders.extend(self.replaces.take().map(|old| Order::GiveWay { old }));
         ctx.orders.push(Order::Routes);
         Ok(agreed.spi_in)
     }

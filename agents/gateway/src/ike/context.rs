@@ -24,6 +24,10 @@ pub(crate) struct Profile {
 pub(crate) enum Order {
     /// Bring the connection up (again), this much later; the number is the attempt's, from 1.
     Initiate { connection: usize, after: Duration, attempt: u32 },
+    /// Set an IKE SA up beside the old one, which goes when the new one has a child (RFC 7296 §2.8.3).
+    Reauthenticate { connection: usize, old: u64 },
+    /// The IKE SA with this SPI of ours has a successor.
+    GiveWay { old: u64 },
     /// Let a trap policy bring it up.
     Trap { connection: usize },
     /// Forget all other IKE SAs with this peer's identity (RFC 7296 §2.4, INITIAL_CONTACT).

@@ -37,7 +37,9 @@ impl IkeSa {
         if ctx.config.misbehave.switches.never_delete {
             return self.end(ctx, "closed without a DELETE");
         }
-        self.close_children(ctx);
+        if !self.gives_way {
+            self.close_children(ctx);
+        }
         if matches!(self.state, State::Established) {
             let connection = ctx.connection(self.connection).name.clone();
             ctx.event(GatewayEventKind::IkeDown { connection });

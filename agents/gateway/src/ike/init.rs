@@ -284,9 +284,8 @@ pub(crate) fn answer(
     }
     let additional = !chosen.additional.is_empty();
     all.extend(announcements(c, additional).into_iter().filter(|p| is_wanted(p, &sa.announced)));
-    if c.options.childless {
-        all.push(parts::notify(notify::CHILDLESS_IKEV2_SUPPORTED, &[]));
-    }
+    // Whether it is made use of is the initiator's choice (RFC 6023 §3).
+    all.push(parts::notify(notify::CHILDLESS_IKEV2_SUPPORTED, &[]));
     all.extend(super::auth::certificate_request(c));
     sa.window.expected = 1;
     sa.window.unique_received = 1;

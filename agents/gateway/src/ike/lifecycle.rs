@@ -24,7 +24,7 @@ impl IkeSa {
         };
         start(Timer::RekeyIke, c.ike_rekey);
         // As patient as strongSwan: a tenth, or until an exchange would be given up.
-        start(Timer::ExpireIke, c.ike_rekey.map(|d| d + (d / 10).max(give_up)));
+        start(Timer::ExpireIke, c.ike_rekey.max(c.options.reauth).map(|d| d + (d / 10).max(give_up)));
         start(Timer::Reauthenticate, c.options.reauth);
         start(Timer::Liveness, c.dpd_delay);
         self.start_keepalive(ctx);
@@ -65,8 +65,7 @@ impl IkeSa {
             Timer::RekeyIke | Timer::ExpireIke => {}
             Timer::Reauthenticate => {
                 self.log(ctx, "is begun anew, with authentication");
-                self.tasks.push_front(Task::DeleteIke);
-                ctx.orders.push(Order::Initiate { connection: self.connection, after: Duration::ZERO, attempt: 1 });
+                ctx.orders.push(Order::Reauthenticate { connection: self.connection, old: self.own_spi() });
             }
             Timer::Liveness => self.check_liveness(ctx),
             Timer::NatKeepalive => self.keep_mapping(ctx),
@@ -209,6 +208,16 @@ impl IkeSa {
         for spi in self.children.iter().map(|c| c.spi_in).collect::<Vec<_>>() {
             self.remove_child(ctx, spi, false);
         }
+    }
+
+    /// A re-authentication has made its successor: nothing leaves by it any more, but what is under way may still arrive.
+    pub(crate) fn give_way(&mut self, ctx: &mut Context<'_>) {
+        for child in &self.children {
+            ctx.path.remove_sa(child.policy, child.spi_out, true);
+        }
+        self.gives_way = true;
+        self.tasks.push_front(Task::DeleteIke);
+        self.pump(ctx);
     }
 
     /// The end of an IKE SA that was established. It stays for a while, in case that its last response must be repeated.

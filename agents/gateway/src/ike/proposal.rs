@@ -272,8 +272,14 @@ fn cipher(word: &str) -> Option<Cipher> {
                     None => Some(Cipher::AesCbc(bits(rest)?)),
                 };
             }
-            if let Some(key) = word.strip_prefix("camellia") {
-                return Some(Cipher::CamelliaCbc(bits(key)?));
+            if let Some(rest) = word.strip_prefix("camellia") {
+                if let Some((key, tag)) = rest.split_once("ccm") {
+                    return Some(Cipher::CamelliaCcm(bits(key)?, icv(tag)?));
+                }
+                return match rest.strip_suffix("ctr") {
+                    Some(key) => Some(Cipher::CamelliaCtr(bits(key)?)),
+                    None => Some(Cipher::CamelliaCbc(bits(rest)?)),
+                };
             }
             if let Some(key) = word.strip_prefix("blowfish") {
                 return Some(Cipher::BlowfishCbc(bits(key)?));

@@ -142,6 +142,7 @@ impl IkeSa {
             Asked::RekeyIke(request) => self.handle_rekey_ike_response(ctx, *request, content),
             Asked::DeleteChild(spi) => self.remove_child(ctx, spi, true),
             Asked::DeleteIke => {
+                self.close_children(ctx);
                 if matches!(self.state, State::Closing) && self.window.expected > 0 {
                     self.log(ctx, "the peer has confirmed the DELETE");
                 }

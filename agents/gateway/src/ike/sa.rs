@@ -176,6 +176,10 @@ pub(crate) struct IkeSa {
     pub(crate) last_sent: Time,
     /// The set-up's number among those of its connection, from 1.
     pub(crate) attempt: u32,
+    /// Own SPI of the IKE SA that this one re-authenticates.
+    pub(crate) replaces: Option<u64>,
+    /// Its successor carries the traffic already.
+    pub(crate) gives_way: bool,
     pub(crate) collision: Option<Collision>,
     pub(crate) crossed: Option<Crossed>,
     /// The address that the peer gave us (RFC 7296 §3.15).
@@ -207,6 +211,8 @@ impl IkeSa {
             last_heard: now,
             last_sent: now,
             attempt: 1,
+            replaces: None,
+            gives_way: false,
             collision: None,
             crossed: None,
             virtual_ip: None,
