@@ -153,7 +153,7 @@ fn sender() -> (OwnedFd, LinkAddr) {
 }
 
 fn iface(name: String, addr: String) -> Iface {
-    Iface { name, addrs: vec![addr.parse().unwrap()], outside: false }
+    Iface { name, addrs: vec![addr.parse().unwrap()], later: Vec::new(), outside: false }
 }
 
 fn node(name: String, role: Role, ifaces: Vec<Iface>) -> Node {

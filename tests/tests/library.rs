@@ -115,7 +115,7 @@ packets = { match = "esp", at = "west.wan" }
 
 #[test]
 fn every_layout_makes_a_control_in_both_families() {
-    let fixed = ["two-gateways", "two-gateways-mid", "road-warrior-nat", "roaming"].map(|layout| (layout, 0));
+    let fixed = ["two-gateways", "two-gateways-mid", "two-gateways-stranger", "road-warrior-nat", "roaming"].map(|layout| (layout, 0));
     for (layout, spokes) in fixed.into_iter().chain([("star", 1), ("star", 3), ("star", 50)]) {
         for ip in ["v4", "v6"] {
             let spokes_line = if spokes > 0 { format!("spokes = {spokes}\n") } else { String::new() };

@@ -1,5 +1,5 @@
-//! IO: runs the pure agents on sockets that belong to a node of the lab: the probes and dialogues of `agents/traffic`, and the
-//! in-house gateway of `agents/gateway`.
+//! IO: runs the pure agents on sockets that belong to a node of the lab: the probes and dialogues of `agents/traffic`, the
+//! in-house gateway of `agents/gateway`, and floods.
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -48,6 +48,7 @@ pub enum ProbeOutcome {
 }
 
 mod error;
+mod flood;
 mod inhouse;
 mod ping;
 mod services;
@@ -55,6 +56,7 @@ mod sys;
 mod tcp;
 mod udp;
 
+pub use flood::{Flood, flood};
 pub use inhouse::{Birth, InHouse, Machine, Made, Maker};
 pub use ping::{Ping, ping};
 pub use services::{DnsServer, HttpServer};

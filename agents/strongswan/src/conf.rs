@@ -111,8 +111,9 @@ fn half_open(config: &GatewayConfig) -> String {
         let timeout = whole_seconds(config.retransmit.give_up()).max(30);
         return format!("  half_open_timeout = {timeout}\n  dos_protection = no\n");
     }
+    // charon's second threshold, for each address, would be reached first, and lifts the limit of half-open IKE SAs above itself.
     format!(
-        "  half_open_timeout = {}\n  dos_protection = yes\n  cookie_threshold = {}\n  block_threshold = {}\n",
+        "  half_open_timeout = {}\n  dos_protection = yes\n  cookie_threshold = {}\n  cookie_threshold_ip = 0\n  block_threshold = {}\n",
         whole_seconds(limits.timeout),
         limits.cookie_threshold,
         limits.per_address
@@ -158,7 +159,9 @@ mod tests {
     fn limits_that_were_asked_for_protect() {
         let half_open = HalfOpen { cookie_threshold: 2, per_address: 3, timeout: Duration::from_secs(7) };
         let text = render(&found(DataPath::Libipsec), &GatewayConfig { half_open, ..GatewayConfig::default() });
-        for line in ["dos_protection = yes", "cookie_threshold = 2", "block_threshold = 3", "half_open_timeout = 7"] {
+        for line in
+            ["dos_protection = yes", "cookie_threshold = 2", "cookie_threshold_ip = 0", "block_threshold = 3", "half_open_timeout = 7"]
+        {
             assert!(text.contains(line), "{line} in {text}");
         }
     }

@@ -351,7 +351,15 @@ mod tests {
 
     #[test]
     fn fits_a_terminal() {
-        for layout in ["two-gateways", "two-gateways-mid", "road-warrior-nat", "roaming", "two-clients-nat", "star\"\nspokes = \"200"] {
+        for layout in [
+            "two-gateways",
+            "two-gateways-mid",
+            "road-warrior-nat",
+            "roaming",
+            "two-clients-nat",
+            "two-gateways-stranger",
+            "star\"\nspokes = \"200",
+        ] {
             for ip in ["v4", "v6"] {
                 let network = format!("layout = \"{layout}\"\nip = \"{ip}\"").replace("spokes = \"200\"", "spokes = 200");
                 let page = control(&network);

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::flood::flood;
 use super::lab::Lab;
 use super::ledger::Ledger;
 use super::outcome::{FaultReport, FaultState};
@@ -33,7 +34,7 @@ enum State {
 
 /// Who puts a fault in place.
 fn is_network(action: &str) -> bool {
-    !matches!(action, "service-stop" | "service-status" | "daemon-kill" | "daemon-stop" | "daemon-restart" | "config")
+    !matches!(action, "service-stop" | "service-status" | "daemon-kill" | "daemon-stop" | "daemon-restart" | "config" | "ike-flood")
 }
 
 impl FaultBook {
@@ -186,6 +187,7 @@ pub async fn set(lab: &Rc<Lab>, index: usize) {
             "service-stop" => service_stop(lab, &fault).await,
             "service-status" => service_status(lab, &fault).await,
             "config" => config(lab, &fault).await,
+            "ike-flood" => flood(lab, &fault).await,
             _ => daemon(lab, &fault).await,
         };
         match result {

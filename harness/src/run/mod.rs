@@ -6,6 +6,7 @@ pub mod certificates;
 pub mod drivers;
 pub mod evidence;
 pub mod faults;
+pub mod flood;
 pub mod judge;
 pub mod lab;
 pub mod ledger;

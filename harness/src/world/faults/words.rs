@@ -142,6 +142,17 @@ pub const WORDS: &[Word] = &[
         params: &[Param::required("at", Kind::Gateway, "whose daemon")],
     },
     Word {
+        name: "ike-flood",
+        doc: "Sends IKE_SA_INIT requests that nobody means to go on with, each with an SPI and a key of its own. When it begins at the start, the traffic waits for its end. Proof: all of them arrived at the gateway.",
+        params: &[
+            Param::required("from", Kind::Node, "who sends them; its provider must not look at sources"),
+            Param::required("to", Kind::Gateway, "the victim; what is offered is what it accepts from its first peer"),
+            Param::optional("sources", Kind::Prefix, "forged source addresses, used in turn; default: the sender's own"),
+            Param::default("count", Kind::Int(1, 1000), "40", "requests"),
+            Param::default("interval", Kind::Duration, "\"5ms\"", "between requests"),
+        ],
+    },
+    Word {
         name: "config",
         doc: "One gateway's settings differ. Proof: the daemon confirmed that it loaded them.",
         params: &[
