@@ -1,22 +1,28 @@
 //! The pairing table: the one place, besides the driver crates, that knows gateway implementations by name.
 
+use std::sync::OnceLock;
+
 use peer::Driver;
 
 use crate::scenario::model::Plan;
 
-/// All implementations, the default first.
-pub fn all() -> Vec<Box<dyn Driver>> {
-    vec![
-        Box::new(runtime::InHouse::new()),
-        Box::new(strongswan::StrongSwan::new()),
-        Box::new(libreswan::Libreswan::new()),
-        Box::new(openiked::OpenIked::new()),
-    ]
+/// All implementations, the default first. One driver of each serves the whole process: what it has found once, by starting the
+/// daemon and asking the kernel, all gateways share.
+pub fn all() -> &'static [Box<dyn Driver>] {
+    static ALL: OnceLock<[Box<dyn Driver>; 4]> = OnceLock::new();
+    ALL.get_or_init(|| {
+        [
+            Box::new(runtime::InHouse::new()),
+            Box::new(strongswan::StrongSwan::new()),
+            Box::new(libreswan::Libreswan::new()),
+            Box::new(openiked::OpenIked::new()),
+        ]
+    })
 }
 
 /// An implementation by name.
-pub fn find(name: &str) -> Option<Box<dyn Driver>> {
-    all().into_iter().find(|d| d.name() == name)
+pub fn find(name: &str) -> Option<&'static dyn Driver> {
+    all().iter().find(|d| d.name() == name).map(AsRef::as_ref)
 }
 
 /// Names of all implementations.
