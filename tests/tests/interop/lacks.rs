@@ -1,0 +1,57 @@
+//! What implementations do not have, as data: a row that needs it is skipped for this reason.
+
+use super::rows::Row;
+
+struct Lack {
+    /// `""`: whoever plays.
+    peer: &'static str,
+    /// Beginnings of rows' names.
+    what: &'static [&'static str],
+    reason: &'static str,
+}
+
+const LACKS: &[Lack] = &[
+    Lack { peer: "", what: &["ecp224bp", "ecp512bp"], reason: "the in-house gateway has no Brainpool of 224 and 512 bits: no crate has" },
+    Lack { peer: "strongswan", what: &["mlkem512", "mlkem768", "mlkem1024"], reason: "strongSwan has ML-KEM from 6.0 on" },
+    Lack {
+        peer: "strongswan",
+        what: &["sha256_96"],
+        reason: "a number for private use: strongSwan speaks it only with those that send its vendor ID",
+    },
+    Lack { peer: "libreswan", what: &["aes128ccm", "aes192ccm", "aes256ccm"], reason: "libreswan has AES-CCM for ESP only" },
+    Lack { peer: "libreswan", what: &["camellia128c", "camellia192c", "camellia256c"], reason: "libreswan has Camellia in CBC mode only" },
+    Lack { peer: "libreswan", what: &["blowfish", "cast128", "des "], reason: "libreswan has no such cipher" },
+    Lack { peer: "libreswan", what: &["aescmac"], reason: "libreswan has AES-CMAC for ESP only" },
+    Lack { peer: "libreswan", what: &["md5_128", "sha1_160", "sha256_96"], reason: "libreswan has no such length" },
+    Lack { peer: "libreswan", what: &["prf"], reason: "libreswan makes PRF and integrity of the same hash" },
+    Lack {
+        peer: "libreswan",
+        what: &["modp768", "modp1024", "modp1024s160", "modp2048s224", "modp2048s256", "ecp192", "ecp224", "ecp256bp", "ecp384bp", "x448"],
+        reason: "Debian's libreswan has no such group",
+    },
+    Lack { peer: "libreswan", what: &["mlkem"], reason: "libreswan has no ML-KEM" },
+    Lack { peer: "openiked", what: &["aes128gcm", "aes192gcm", "aes256gcm", "chacha20"], reason: "PF_KEY on Linux has no AEAD ciphers" },
+    Lack {
+        peer: "openiked",
+        what: &["aes128ccm", "aes192ccm", "aes256ccm", "camellia", "blowfish", "cast128", "des ", "null"],
+        reason: "OpenIKED has no such cipher for a kernel SA",
+    },
+    Lack { peer: "openiked", what: &["aes128ctr", "aes192ctr", "aes256ctr"], reason: "OpenIKED has counter mode for ESP only" },
+    Lack {
+        peer: "openiked",
+        what: &["sha256", "aesxcbc", "aescmac", "md5_128", "sha1_160", "sha256_96", "prfaes"],
+        reason: "OpenIKED for Linux cannot give a kernel SA that",
+    },
+    Lack {
+        peer: "openiked",
+        what: &["modp1024s160", "modp2048s224", "modp2048s256", "x448", "mlkem"],
+        reason: "OpenIKED has no such group",
+    },
+];
+
+/// Why this peer cannot play the row.
+pub fn lack(peer: &str, row: &Row) -> Option<&'static str> {
+    let needs = |what: &&str| row.name.starts_with(what);
+    let found = LACKS.iter().find(|l| (l.peer.is_empty() || l.peer == peer) && l.what.iter().any(needs));
+    row.impossible.or(found.map(|l| l.reason))
+}
