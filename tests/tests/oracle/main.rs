@@ -76,12 +76,8 @@ fn trial(scenario: &Scenario, players: &str, all: &BTreeSet<String>) -> Result<(
             return Err(trouble.text.clone().into());
         }
         let capture = side.dir.join(artefacts::CAPTURE);
-        let theirs = if tshark::has_fragments(&capture, &side.dir)? {
-            let taps: Vec<String> = side_plan(scenario, side.side).taps().iter().map(ToString::to_string).collect();
-            tshark::select_by_tap(&capture, &side.dir, &all, &taps)?
-        } else {
-            tshark::select(&capture, &side.dir, &all)?
-        };
+        let taps: Vec<String> = side_plan(scenario, side.side).taps().iter().map(ToString::to_string).collect();
+        let theirs = tshark::select(&capture, &side.dir, &all, &taps)?;
         let ours = ours(&capture, &all)?;
         for (n, filter) in all.iter().enumerate() {
             let mut differ = |ours: &BTreeSet<u32>, how: &str| {
@@ -108,6 +104,8 @@ fn filters_of(scenario: &Scenario) -> BTreeSet<String> {
         let args = faults.iter().map(|f| &f.args).chain(steps.iter().map(|s| &s.args)).chain(expects.iter().map(|e| &e.args));
         args.for_each(|a| collect(a, &mut filters));
     }
+    // Our own analysis fields are unknown to tshark.
+    filters.retain(|f| !f.contains("faultlab."));
     filters
 }
 
@@ -119,8 +117,6 @@ fn collect(args: &Args, filters: &mut BTreeSet<String>) {
             _ => {}
         }
     }
-    // Our own analysis fields are unknown to tshark.
-    filters.retain(|f| !f.contains("faultlab."));
 }
 
 /// Frames that one filter selects, as the command line tells them.

@@ -9,8 +9,23 @@ use libtest_mimic::Failed;
 /// Frame numbers, one set per filter.
 pub type Selected = Vec<BTreeSet<u32>>;
 
-/// The frames of a file that each filter selects; `keys`: the folder with the run's key tables.
-pub fn select(file: &Path, keys: &Path, filters: &[String]) -> Result<Selected, Failed> {
+/// What a capture with fragments has, of IP or of IKE (RFC 7383).
+const FRAGMENTS: &str = "ip.flags.mf == 1 || ip.frag_offset > 0 || ipv6.fraghdr || isakmp.frag.total";
+
+/// The frames of a capture that each filter selects; `keys`: the folder with the run's key tables.
+///
+/// tshark joins fragments that it sees at different taps, though they are copies of each other: with fragments, each tap's frames
+/// are seen alone.
+pub fn select(capture: &Path, keys: &Path, filters: &[String], taps: &[String]) -> Result<Selected, Failed> {
+    let asked: Vec<String> = filters.iter().cloned().chain([FRAGMENTS.to_owned()]).collect();
+    let mut selected = one_pass(capture, keys, &asked)?;
+    match selected.pop() {
+        Some(fragments) if !fragments.is_empty() => by_tap(capture, keys, filters, taps),
+        _ => Ok(selected),
+    }
+}
+
+fn one_pass(file: &Path, keys: &Path, filters: &[String]) -> Result<Selected, Failed> {
     let scratch = tempfile::tempdir()?;
     let [list, out] = ["filters", "out"].map(|n| scratch.path().join(n));
     std::fs::write(&list, filters.join("\n"))?;
@@ -35,30 +50,21 @@ pub fn select(file: &Path, keys: &Path, filters: &[String]) -> Result<Selected, 
     }
 }
 
-/// The same, each tap's frames seen alone.
-///
-/// tshark joins fragments (of IP, and of IKE: RFC 7383) that it sees at different taps, though they are copies of each other.
-pub fn select_by_tap(capture: &Path, keys: &Path, filters: &[String], taps: &[String]) -> Result<Selected, Failed> {
+fn by_tap(capture: &Path, keys: &Path, filters: &[String], taps: &[String]) -> Result<Selected, Failed> {
     let at: Vec<String> = taps.iter().map(|tap| format!("frame.interface_name == \"{tap}\"")).collect();
     let mut all = vec![BTreeSet::new(); filters.len()];
-    for (at_tap, numbers) in at.iter().zip(select(capture, keys, &at)?) {
+    for (at_tap, numbers) in at.iter().zip(one_pass(capture, keys, &at)?) {
         let numbers: Vec<u32> = numbers.into_iter().collect();
         let file = tempfile::NamedTempFile::new()?;
         let out = command(capture, keys).args(["-Y", at_tap, "-w"]).arg(file.path()).output()?;
         if !out.status.success() {
             return Err(String::from_utf8_lossy(&out.stderr).into_owned().into());
         }
-        for (all, one) in all.iter_mut().zip(select(file.path(), keys, filters)?) {
+        for (all, one) in all.iter_mut().zip(one_pass(file.path(), keys, filters)?) {
             all.extend(one.into_iter().filter_map(|n| numbers.get(usize::try_from(n).ok()?.checked_sub(1)?)));
         }
     }
     Ok(all)
-}
-
-/// Does the capture hold fragments?
-pub fn has_fragments(capture: &Path, keys: &Path) -> Result<bool, Failed> {
-    let fragments = "ip.flags.mf == 1 || ip.frag_offset > 0 || ipv6.fraghdr || isakmp.frag.total";
-    Ok(!select(capture, keys, &[fragments.to_owned()])?.iter().all(BTreeSet::is_empty))
 }
 
 fn command(file: &Path, keys: &Path) -> Command {
