@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use ipnet::IpNet;
 use peer::{Connection, GatewayConfig, GatewayEvent, IkeMode, Keys};
@@ -145,6 +146,8 @@ pub struct Gateway {
     pub(crate) later: Vec<(Time, Effect)>,
     pub(crate) arrivals: Vec<(Time, Arrival)>,
     pub(crate) orders: Vec<Order>,
+    /// Requests that have not left yet: own SPI of their IKE SA, and how long a response may take.
+    pub(crate) unsent: Vec<(u64, Duration)>,
     /// Set-ups that begin later: when, connection, attempt.
     pub(crate) planned: Vec<(Time, usize, u32)>,
     pub(crate) next_policy: u32,
@@ -174,6 +177,7 @@ impl Gateway {
             later: Vec::new(),
             arrivals: Vec::new(),
             orders: Vec::new(),
+            unsent: Vec::new(),
             planned: Vec::new(),
             next_policy: FIRST_CHILD_POLICY,
             leases: Vec::new(),
@@ -188,6 +192,16 @@ impl Gateway {
     /// What must be done next; to be called until there is nothing.
     pub fn poll_effect(&mut self) -> Option<Effect> {
         self.effects.pop_front()
+    }
+
+    /// Everything that [`Gateway::poll_effect`] gave has been done by `now`. A response is waited for from here on: on a busy machine
+    /// signing alone takes as long as the network, and RFC 7296 §2.4 counts from the sending.
+    pub fn sent(&mut self, now: Time) {
+        for (own_spi, patience) in self.unsent.drain(..) {
+            if let Some(sa) = self.sas.get_mut(&own_spi) {
+                sa.await_response(now + patience);
+            }
+        }
     }
 
     /// When [`Gateway::handle_timeout`] wants to be called, and what for.
@@ -231,6 +245,7 @@ impl Gateway {
             wall,
             born: &mut born,
             orders: &mut self.orders,
+            unsent: &mut self.unsent,
             next_policy: &mut self.next_policy,
             leases: &mut self.leases,
             first_contact,

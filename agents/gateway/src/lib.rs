@@ -8,8 +8,8 @@
 //! ```
 //!
 //! It reads no clock and draws no randomness of its own: the same seed and the same inputs give the same octets. Feed it with
-//! `handle_*`, then call [`Gateway::poll_effect`] until it is empty, and [`Gateway::handle_timeout`] when [`Gateway::poll_timeout`]
-//! says so. Any bytes at all may be fed to it.
+//! `handle_*`, then call [`Gateway::poll_effect`] until it is empty and [`Gateway::sent`] when all of that is done, and
+//! [`Gateway::handle_timeout`] when [`Gateway::poll_timeout`] says so. Any bytes at all may be fed to it.
 
 pub mod crypto;
 pub mod esp;

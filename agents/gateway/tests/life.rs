@@ -4,7 +4,7 @@ mod sim;
 
 use std::time::Duration;
 
-use faultlab_gateway::Command;
+use faultlab_gateway::{Command, Gateway, Time};
 use peer::{ChildAction, GatewayConfig, GatewayEventKind, MessageAction, MessageRule, WhichMessage};
 use sim::*;
 
@@ -316,6 +316,32 @@ fn an_ignored_rekeying_is_given_up_and_so_is_the_peer() {
     assert_eq!(requests(&pair, from), [36; 4], "{}", pair.story());
     pair.run_s(5);
     assert_eq!(pair.ike_sas(WEST), 0, "{}", pair.story());
+}
+
+#[test]
+fn a_response_is_waited_for_from_the_sending_on() {
+    let mut settings = config(WEST);
+    let policy = settings.retransmit;
+    settings.connections[0].start_action = ChildAction::None;
+    let mut west = Gateway::new(settings, [1; 32], 0, &[]).unwrap();
+    let due = |west: &Gateway| west.poll_timeout().filter(|(_, what)| *what == "retransmission").unwrap().0;
+    let mut sent_at = |west: &mut Gateway, at: Time| {
+        while west.poll_effect().is_some() {}
+        west.sent(at);
+    };
+    west.command(Time::ZERO, Command::Initiate("west-east".into())).unwrap();
+    // Its computations took half a second.
+    let left = Time(Duration::from_millis(500));
+    sent_at(&mut west, left);
+    assert_eq!(due(&west), left + policy.timeout);
+    let again = due(&west);
+    west.handle_timeout(again);
+    let left = again + Duration::from_millis(70);
+    sent_at(&mut west, left);
+    assert_eq!(due(&west), left + policy.timeout.mul_f64(policy.base));
+    // What was said once is not said of a later message.
+    west.sent(left + Duration::from_secs(1));
+    assert_eq!(due(&west), left + policy.timeout.mul_f64(policy.base));
 }
 
 fn rule(nth: u32, inbound: bool, action: MessageAction) -> MessageRule {

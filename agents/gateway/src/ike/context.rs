@@ -51,6 +51,7 @@ pub(crate) struct Context<'a> {
     /// IKE SAs that came into being.
     pub(crate) born: &'a mut Vec<IkeSa>,
     pub(crate) orders: &'a mut Vec<Order>,
+    pub(crate) unsent: &'a mut Vec<(u64, Duration)>,
     /// Number of the next policy.
     pub(crate) next_policy: &'a mut u32,
     /// Leases of the address pools: connection, address, and the identity that has it.

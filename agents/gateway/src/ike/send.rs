@@ -1,6 +1,7 @@
 //! Messages of an IKE SA on their way out.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use wire::crypto::Cipher;
 use wire::ike::bend;
@@ -14,6 +15,7 @@ use super::sa::{IkeSa, Role};
 use super::timer::Timer;
 use super::window::{Answered, Asked, Pending, Sent};
 use crate::gateway::Effect;
+use crate::time::Time;
 
 /// Octets of IP and UDP header, and of the non-ESP marker, around a fragment.
 const AROUND: usize = 20 + 8 + 4;
@@ -43,7 +45,7 @@ impl IkeSa {
         let sent = self.encode(ctx, exchange, id, false, &parts);
         self.transmit(ctx, &sent, false);
         self.window.pending = Some(Pending { asked, id, sent, copies: 1 });
-        self.timers.set(Timer::Retransmit, ctx.now + ctx.config.retransmit.timeout);
+        self.begin_to_wait(ctx, ctx.config.retransmit.timeout);
     }
 
     /// Sends a response and keeps it, in case that the request is repeated.
@@ -134,8 +136,21 @@ impl IkeSa {
             ctx.log(Some(self.connection), Some(self.spis()), format!("request {id}: copy {copies}, no response so far"));
             self.transmit(ctx, &sent, true);
         }
-        self.timers.set(Timer::Retransmit, ctx.now + gap);
+        self.begin_to_wait(ctx, gap);
         true
+    }
+
+    /// Until it is known when the request left, this moment counts.
+    fn begin_to_wait(&mut self, ctx: &mut Context<'_>, patience: Duration) {
+        self.timers.set(Timer::Retransmit, ctx.now + patience);
+        ctx.unsent.push((self.own_spi(), patience));
+    }
+
+    /// The request that waits for a response has left: when its next copy is due.
+    pub(crate) fn await_response(&mut self, until: Time) {
+        if self.window.pending.is_some() {
+            self.timers.set(Timer::Retransmit, until);
+        }
     }
 }
 

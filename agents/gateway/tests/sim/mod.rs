@@ -234,6 +234,7 @@ impl Pair {
                     Effect::Log(entry) => s.log.push(format!("{:9.3} {} {}", entry.at, entry.ike_sa.unwrap_or_default(), entry.text)),
                 }
             }
+            self.sides[side].gateway.sent(self.now);
         }
     }
 

@@ -125,6 +125,7 @@ impl Engine {
             self.effects();
             self.outbox.flush(&mut self.duty.outlook.sockets);
         }
+        self.duty.machine.sent(self.now());
         self.duty.log.flush();
         for what in self.news.drain(..) {
             if let GatewayEventKind::ChildUp { connection, .. } = &what {

@@ -21,6 +21,8 @@ pub trait Machine: Send {
     fn poll_timeout(&self) -> Option<(Time, &'static str)>;
     /// What must be done next.
     fn poll_effect(&mut self) -> Option<Effect>;
+    /// All of it has been done.
+    fn sent(&mut self, _now: Time) {}
     /// SAs and counters, for people.
     fn describe(&self) -> String;
 }
@@ -76,6 +78,10 @@ impl Machine for Gateway {
 
     fn poll_effect(&mut self) -> Option<Effect> {
         Gateway::poll_effect(self)
+    }
+
+    fn sent(&mut self, now: Time) {
+        Gateway::sent(self, now);
     }
 
     fn describe(&self) -> String {

@@ -20,6 +20,9 @@ pub struct Manner {
     pub tick: Option<Duration>,
 }
 
+/// How long a signature takes.
+pub const SLOW: Duration = Duration::from_millis(50);
+
 pub const RAW: Manner = Manner { udp: false, tos: 0, df: true, tick: None };
 pub const UDP: Manner = Manner { udp: true, ..RAW };
 
@@ -31,6 +34,8 @@ pub enum Seen {
     Inner(Vec<u8>),
     Command(Command),
     Tick(Time),
+    /// What a command led to has been done.
+    Done(Time),
 }
 
 /// Everything that the machines of one gateway were told, in all their lives.
@@ -70,12 +75,14 @@ pub struct Pipe {
     effects: VecDeque<Effect>,
     sequence: u32,
     next_tick: Option<Time>,
+    /// A command whose effects have not been done.
+    unsent: bool,
 }
 
 impl Pipe {
     pub fn new(birth: Birth, manner: Manner, diary: Diary) -> Pipe {
         let next_tick = manner.tick.map(|t| Time::ZERO + t);
-        Pipe { birth, manner, diary, effects: VecDeque::new(), sequence: 0, next_tick }
+        Pipe { birth, manner, diary, effects: VecDeque::new(), sequence: 0, next_tick, unsent: false }
     }
 
     fn event(&mut self, what: GatewayEventKind) {
@@ -133,6 +140,15 @@ impl Machine for Pipe {
                 let text = "as if it were tried".to_owned();
                 self.effects.push_back(Effect::Log(LogEntry { at: now.0.as_secs_f64(), connection: Some(name), ike_sa: None, text }));
             }
+            Command::Initiate(_) if c.psk == "slow" => {
+                // Stands for a signature on a busy machine.
+                let begun = std::time::Instant::now();
+                while begun.elapsed() < SLOW {}
+                let (from, to) = (SocketAddr::new(c.local, 500), SocketAddr::new(c.remote.unwrap(), 500));
+                self.effects.push_back(Effect::Datagram { from, to, data: b"signed".to_vec() });
+                self.diary.add(Seen::Tick(now));
+                self.unsent = true;
+            }
             Command::Initiate(name) if c.psk == "wrong" => {
                 self.effects.push_back(Effect::Failed { connection: name, reason: "AUTHENTICATION_FAILED".into() });
             }
@@ -166,6 +182,12 @@ impl Machine for Pipe {
 
     fn poll_effect(&mut self) -> Option<Effect> {
         self.effects.pop_front()
+    }
+
+    fn sent(&mut self, now: Time) {
+        if std::mem::take(&mut self.unsent) {
+            self.diary.add(Seen::Done(now));
+        }
     }
 
     fn describe(&self) -> String {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use faultlab_runtime::InHouse;
 use peer::*;
 
-use crate::fake::{Diary, Manner, RAW, Seen};
+use crate::fake::{Diary, Manner, RAW, SLOW, Seen};
 use crate::lab::{LONG, Lab, log};
 
 fn clean(lab: &Lab, node: &str) -> bool {
@@ -131,6 +131,18 @@ async fn timers_are_never_early_and_not_a_busy_loop() {
     let tenth = || west.diary.all().iter().filter_map(|s| if let Seen::Tick(at) = s { Some(at.0) } else { None }).nth(9);
     west.diary.until("ten ticks", |_| tenth().is_some()).await;
     assert!(tenth().unwrap() >= every * 10);
+}
+
+#[tokio::test]
+async fn what_was_computed_for_long_counts_from_its_sending() {
+    let Some(lab) = Lab::new().await else { return };
+    let mut config = lab.config("west", false);
+    config.connections[0].psk = "slow".into();
+    let mut west = lab.start(config, RAW).await.unwrap();
+    assert_eq!(west.gateway.initiate("west-east", SLOW * 2).await.unwrap(), Outcome::Pending);
+    let Seen::Done(done) = west.diary.until("the sending", |s| matches!(s, Seen::Done(_))).await else { panic!() };
+    let asked = west.diary.all().iter().find_map(|s| if let Seen::Tick(at) = s { Some(*at) } else { None });
+    assert!(done.since(asked.unwrap()) >= SLOW);
 }
 
 #[tokio::test]
