@@ -135,13 +135,13 @@ fn same_timings() -> Result<(), Failed> {
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
 }
 
+/// What the first one of `b` is that is not in `a` at the same moment (or missing from it).
 fn difference(a: &Wire, b: &Wire) -> Option<String> {
-    if a.is_empty() || a.len() != b.len() {
-        return Some(format!("{} packets and {}", a.len(), b.len()));
-    }
-    let far = a.iter().zip(b).enumerate().filter(|(_, (x, y))| (x.0, x.1) != (y.0, y.1) || x.2.abs_diff(y.2) >= 1_000_000);
-    let far: Vec<String> = far.map(|(i, (x, y))| format!("packet {i}: {x:?} and {y:?}")).collect();
-    (!far.is_empty()).then(|| format!("{} of {} differ: {}", far.len(), a.len(), far[0]))
+    let same = |x: &(u16, u32, i64), y: &(u16, u32, i64)| (x.0, x.1) == (y.0, y.1) && x.2.abs_diff(y.2) < 1_000_000;
+    let far = a.iter().zip(b).position(|(x, y)| !same(x, y));
+    let at = far.or((a.is_empty() || a.len() != b.len()).then_some(a.len().min(b.len())))?;
+    let around = |wire: &Wire| wire.iter().skip(at.saturating_sub(4)).take(8).map(|p| format!("{p:?}")).collect::<Vec<_>>().join(" ");
+    Some(format!("{} packets and {}; from the {at}th on they differ:\n{}\n{}", a.len(), b.len(), around(a), around(b)))
 }
 
 /// Processor time that the processes below this one use while `work` is done. Looked up again and again, since a kernel that

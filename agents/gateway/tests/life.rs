@@ -325,7 +325,7 @@ fn a_response_is_waited_for_from_the_sending_on() {
     settings.connections[0].start_action = ChildAction::None;
     let mut west = Gateway::new(settings, [1; 32], 0, &[]).unwrap();
     let due = |west: &Gateway| west.poll_timeout().filter(|(_, what)| *what == "retransmission").unwrap().0;
-    let mut sent_at = |west: &mut Gateway, at: Time| {
+    let sent_at = |west: &mut Gateway, at: Time| {
         while west.poll_effect().is_some() {}
         west.sent(at);
     };

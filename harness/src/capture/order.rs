@@ -83,7 +83,9 @@ impl Order {
 
     /// Frames up to the horizon (all of them, without one), numbered.
     pub fn release(&mut self, horizon: Option<Timestamp>) -> Vec<Frame> {
-        self.held.sort_by_key(|f| f.time);
+        // At the same moment what is sent comes first: a clock that stands still (virtual time waits for a timer that is due) stamps
+        // all hops alike, and what arrives must find that it was sent.
+        self.held.sort_by_key(|f| (f.time, f.direction == Direction::In));
         let count = horizon.map_or(self.held.len(), |h| self.held.partition_point(|f| f.time <= h));
         let mut ready: Vec<Frame> = self.held.drain(..count).collect();
         ready.retain(|frame| self.was_on_the_link(frame));
@@ -114,6 +116,17 @@ mod tests {
         let rest: Vec<_> = order.release(None).iter().map(|f| (f.number, f.time.0)).collect();
         assert_eq!((rest, order.late), (vec![(3, 15), (4, 30)], 1));
     }
+
+    #[test]
+    fn what_was_sent_at_the_same_moment_was_on_the_link() {
+        // Tap 0 is a gateway's, tap 1 is the other end of its link.
+        let mut order = Order { senders: vec![Some(1), None], ..Order::default() };
+        order.add(0, RawFrame { time: 7, orig_len: 60, packet_type: 0, data: &[1; 60] });
+        order.add(1, RawFrame { time: 7, orig_len: 60, packet_type: OUTGOING, data: &[1; 60] });
+        let seen: Vec<_> = order.release(None).iter().map(|f| (f.number, f.tap)).collect();
+        assert_eq!(seen, [(1, 1), (2, 0)]);
+    }
+
     #[test]
     fn what_nobody_sent_was_not_on_the_link() {
         // Tap 1 is a gateway's, tap 0 is the other end of its link.

@@ -29,8 +29,17 @@ pub const UDP: Manner = Manner { udp: true, ..RAW };
 /// What a machine was told.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Seen {
-    Udp { from: SocketAddr, to: SocketAddr, tos: u8, data: Vec<u8> },
-    Esp { from: IpAddr, to: IpAddr, tos: u8 },
+    Udp {
+        from: SocketAddr,
+        to: SocketAddr,
+        tos: u8,
+        data: Vec<u8>,
+    },
+    Esp {
+        from: IpAddr,
+        to: IpAddr,
+        tos: u8,
+    },
     Inner(Vec<u8>),
     Command(Command),
     Tick(Time),
