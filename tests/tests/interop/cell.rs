@@ -11,7 +11,7 @@ use faultlab::run::drivers::Pairing;
 use faultlab::run::orchestrate::{self, Options};
 use faultlab::run::outcome::{Found, SideReport};
 use faultlab::run::worlds::{WorldKind, Worlds};
-use faultlab::scenario::model::Scenario;
+use faultlab::scenario::model::{Scenario, Side};
 
 use super::rows::{Begin, Group, Row};
 use super::silent::Silent;
@@ -42,7 +42,9 @@ impl Cell {
         let first_is_ours = ours != star && (group.begin == Begin::Spokes);
         let pairing = if first_is_ours { format!("{OURS}:{peer}") } else { format!("{peer}:{OURS}") };
         let hub_begins = group.begin == Begin::Either && !ours;
-        let (text, lines) = render(group, rows, hub_begins);
+        // libreswan uses a new SA before it has sent the response that the other side needs for it (RFC 7296 §2.8 lets it afterwards).
+        let whole = if peer == "libreswan" { r#""ok", "partial""# } else { r#""ok""# };
+        let (text, lines) = render(group, rows, hub_begins, whole);
         let file = tempfile::tempdir().expect("a temporary folder");
         let path = file.path().join("interop.toml");
         std::fs::write(&path, text).expect("writing the scenario");
@@ -70,7 +72,7 @@ impl Cell {
                 real_time: false,
                 jobs: 1,
                 keep: false,
-                only: None,
+                only: Some(Side::Broken),
                 root: PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("interop"),
                 run: self.run.clone(),
             };
@@ -109,7 +111,7 @@ fn refusals(side: &SideReport) -> String {
 }
 
 /// The scenario's text, and which lines of it are about which row.
-fn render(group: &Group, rows: &[&Row], hub_begins: bool) -> (String, Vec<(String, std::ops::RangeInclusive<u32>)>) {
+fn render(group: &Group, rows: &[&Row], hub_begins: bool, whole: &str) -> (String, Vec<(String, std::ops::RangeInclusive<u32>)>) {
     let list = |of: fn(&Row) -> &String| {
         let mut all: Vec<String> = rows.iter().map(|r| format!("{:?}", of(r))).collect();
         let mut seen = std::collections::BTreeSet::new();
@@ -139,8 +141,14 @@ fn render(group: &Group, rows: &[&Row], hub_begins: bool) -> (String, Vec<(Strin
             // What a row brings along has numbers in it, too.
             let inside = [("settings", row.settings), ("traffic", row.traffic), ("expect", row.expect)];
             let part = fill(include_str!("../../interop/spoke.toml"), &inside);
-            let words =
-                [("row", row.name.as_str()), ("ike", &row.ike), ("esp", &row.esp), ("initiator", initiator), ("responder", responder)];
+            let words = [
+                ("row", row.name.as_str()),
+                ("ike", &row.ike),
+                ("esp", &row.esp),
+                ("initiator", initiator),
+                ("responder", responder),
+                ("whole", whole),
+            ];
             text += &fill(&fill(&part, &words), &[("n", &n.to_string())]);
         }
         lines.push((row.name.clone(), before + 1..=count(&text)));

@@ -10,6 +10,9 @@ struct Lack {
     reason: &'static str,
 }
 
+/// Rows in which somebody has a certificate.
+const CERTIFICATES: &[&str] = &["PSK", "RSA", "ECDSA", "intermediate CA", "EAP", "fragments"];
+
 const LACKS: &[Lack] = &[
     Lack { peer: "", what: &["ecp224bp", "ecp512bp"], reason: "the in-house gateway has no Brainpool of 224 and 512 bits: no crate has" },
     Lack { peer: "strongswan", what: &["mlkem512", "mlkem768", "mlkem1024"], reason: "strongSwan has ML-KEM from 6.0 on" },
@@ -30,6 +33,8 @@ const LACKS: &[Lack] = &[
         reason: "Debian's libreswan has no such group",
     },
     Lack { peer: "libreswan", what: &["mlkem"], reason: "libreswan has no ML-KEM" },
+    Lack { peer: "libreswan", what: CERTIFICATES, reason: "the lab gives libreswan pre-shared keys only" },
+    Lack { peer: "openiked", what: CERTIFICATES, reason: "the lab gives OpenIKED pre-shared keys only" },
     Lack { peer: "openiked", what: &["aes128gcm", "aes192gcm", "aes256gcm", "chacha20"], reason: "PF_KEY on Linux has no AEAD ciphers" },
     Lack {
         peer: "openiked",
@@ -49,9 +54,37 @@ const LACKS: &[Lack] = &[
     },
 ];
 
-/// Why this peer cannot play the row.
-pub fn lack(peer: &str, row: &Row) -> Option<&'static str> {
+/// What the one that responds does not have.
+const RESPONDING: &[Lack] = &[
+    Lack { peer: "libreswan", what: &["MOBIKE"], reason: "libreswan agrees to MOBIKE only with peers from any address (right=%any)" },
+    Lack { peer: "libreswan", what: &["COOKIE"], reason: "the lab does not translate half-open limits for libreswan" },
+    Lack { peer: "openiked", what: &["COOKIE"], reason: "the lab does not translate half-open limits for OpenIKED" },
+    Lack { peer: "openiked", what: &["IKE SA without a child"], reason: "OpenIKED has no childless IKE SAs" },
+];
+
+/// What the one that begins, and hence does what the row is about, does not have.
+const BEGINNING: &[Lack] = &[
+    Lack { peer: "libreswan", what: &["IKE SA re-auth"], reason: "the lab does not translate re-authentication for libreswan" },
+    Lack { peer: "libreswan", what: &["IKE SA without a child"], reason: "libreswan never begins without a child SA" },
+    Lack { peer: "openiked", what: &["IKE SA re-auth"], reason: "the lab does not translate re-authentication for OpenIKED" },
+    Lack { peer: "openiked", what: &["IKE SA without a child"], reason: "OpenIKED has no childless IKE SAs" },
+    Lack {
+        peer: "openiked",
+        what: &["liveness"],
+        reason: "PF_KEY on Linux does not tell OpenIKED when an SA was last used, so it never asks",
+    },
+    Lack { peer: "openiked", what: &["MOBIKE"], reason: "OpenIKED does MOBIKE only for a peer that moves" },
+    Lack { peer: "openiked", what: &["ESP in UDP without"], reason: "OpenIKED cannot pretend that there is a NAT" },
+    Lack {
+        peer: "openiked",
+        what: &["child SA re-keyed"],
+        reason: "OpenIKED on Linux closes a child SA at the end of its life and sets up another one",
+    },
+];
+
+/// Why this peer cannot play the row; `begins`: it is the one that begins.
+pub fn lack(peer: &str, row: &Row, begins: bool) -> Option<&'static str> {
     let needs = |what: &&str| row.name.starts_with(what);
-    let found = LACKS.iter().find(|l| (l.peer.is_empty() || l.peer == peer) && l.what.iter().any(needs));
-    row.impossible.or(found.map(|l| l.reason))
+    let tables = LACKS.iter().chain(if begins { BEGINNING } else { RESPONDING });
+    tables.into_iter().find(|l| (l.peer.is_empty() || l.peer == peer) && l.what.iter().any(needs)).map(|l| l.reason)
 }
