@@ -52,7 +52,8 @@ impl Order {
     }
 
     /// After it has taken a packet out of a tunnel, Linux receives that packet once more at the interface where the ESP packet
-    /// came in, and shows it to captures there. It was never on the link: nobody sent it at the other end.
+    /// came in, and shows it to captures there. It was never on the link: nobody sent it at the other end. What cannot have come
+    /// out of a tunnel is not asked for its sender: on a busy machine one ring may be read long before the other.
     fn was_on_the_link(&mut self, frame: &Frame) -> bool {
         let key = |tap: u16| {
             let mut hasher = DefaultHasher::new();
@@ -67,7 +68,7 @@ impl Order {
             Direction::In => match self.senders.get(usize::from(frame.tap)).copied().flatten() {
                 None => true,
                 Some(sender) => match self.under_way.entry(key(sender)) {
-                    Entry::Vacant(_) => false,
+                    Entry::Vacant(_) => is_ipsec(&frame.data),
                     Entry::Occupied(mut sent) => {
                         *sent.get_mut() -= 1;
                         if *sent.get() == 0 {
@@ -99,9 +100,38 @@ impl Order {
     }
 }
 
+/// ESP, AH, or a datagram of IKE's ports, in an Ethernet frame.
+fn is_ipsec(frame: &[u8]) -> bool {
+    let octet = |at: usize| frame.get(at).copied().unwrap_or(0);
+    let (protocol, upper) = match (octet(12), octet(13)) {
+        (0x08, 0x00) => (octet(23), 14 + usize::from(octet(14) & 0xf) * 4),
+        (0x86, 0xdd) => (octet(20), 54),
+        _ => return false,
+    };
+    let port = |at: usize| matches!(u16::from_be_bytes([octet(at), octet(at + 1)]), 500 | 4500);
+    matches!(protocol, 50 | 51) || protocol == 17 && (port(upper) || port(upper + 2))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_have_been_in_a_tunnel_needs_no_sender() {
+        let packet = |protocol: u8, port: u16| {
+            let mut frame = [0; 60];
+            (frame[12], frame[14], frame[23]) = (8, 0x45, protocol);
+            frame[36..38].copy_from_slice(&port.to_be_bytes());
+            frame
+        };
+        let kept = |data: &[u8]| {
+            let mut order = Order { senders: vec![Some(1), None], ..Order::default() };
+            order.add(0, RawFrame { time: 1, orig_len: 60, packet_type: 0, data });
+            order.release(None).len() == 1
+        };
+        assert!(kept(&packet(50, 0)) && kept(&packet(17, 500)) && kept(&packet(17, 4500)));
+        assert!(!kept(&packet(17, 53)) && !kept(&packet(1, 500)) && !kept(&[8; 13]));
+    }
 
     #[test]
     fn frames_are_numbered_in_time_order_across_taps() {

@@ -9,6 +9,11 @@ use super::netlink::{Netlink, Request};
 const FLUSH_SA: u16 = 0x1c;
 const FLUSH_POLICY: u16 = 0x1d;
 
+/// Could this kernel take packets out of tunnels? `true` also when it does not say.
+pub fn is_there() -> bool {
+    !matches!(Netlink::open(NETLINK_XFRM, 0), Err(e) if e.raw_os_error() == Some(libc::EPROTONOSUPPORT))
+}
+
 /// Forgets all SAs and policies of the calling thread's namespace, as a reboot does. A kernel without IPsec has none.
 pub fn flush() -> io::Result<()> {
     let mut netlink = match Netlink::open(NETLINK_XFRM, 0) {
