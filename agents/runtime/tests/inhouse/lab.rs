@@ -288,7 +288,7 @@ pub fn log(dir: &Path) -> String {
 }
 
 /// A named namespace.
-struct Namespace(String);
+pub struct Namespace(pub String);
 
 impl Namespace {
     fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> std::io::Result<T> {
