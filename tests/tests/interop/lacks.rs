@@ -85,6 +85,6 @@ const BEGINNING: &[Lack] = &[
 /// Why this peer cannot play the row; `begins`: it is the one that begins.
 pub fn lack(peer: &str, row: &Row, begins: bool) -> Option<&'static str> {
     let needs = |what: &&str| row.name.starts_with(what);
-    let tables = LACKS.iter().chain(if begins { BEGINNING } else { RESPONDING });
-    tables.into_iter().find(|l| (l.peer.is_empty() || l.peer == peer) && l.what.iter().any(needs)).map(|l| l.reason)
+    let mut all = LACKS.iter().chain(if begins { BEGINNING } else { RESPONDING });
+    all.find(|l| (l.peer.is_empty() || l.peer == peer) && l.what.iter().any(needs)).map(|l| l.reason)
 }
