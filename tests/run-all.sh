@@ -26,5 +26,10 @@ if [ "$counted" -gt 0 ]; then
 else
     echo "nothing was skipped"
 fi
+if [ "$failed" -gt 0 ]; then
+    # Once more at the end, where a reader of a long log looks: what each failed test said, and the list of their names.
+    echo "what failed:"
+    awk '/^failures:$/ {on = 1; next} /^test result:/ {on = 0} on && NF' "$log" | cut -c1-300 | tail -n 40
+fi
 echo "$passed passed, $failed failed, $counted skipped"
 exit $status
