@@ -1,6 +1,6 @@
 //! The pocket world as a whole: it repeats itself, costs little, needs no privilege, and ends when it hangs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -92,8 +92,9 @@ fn reproduced(result: &ScenarioResult) -> Result<(), Failed> {
     if result.verdict == Verdict::Reproduced { Ok(()) } else { Err(format!("{}: {:?}", result.scenario, result.verdict).into()) }
 }
 
-/// What the gateways said, and when: tap, octets, nanoseconds of virtual time.
-type Wire = Vec<(u16, u32, i64)>;
+/// What the gateways said on each tap, and when: octets, nanoseconds of virtual time. By tap, since virtual time may stand still
+/// while a packet passes several, which then have no order.
+type Wire = BTreeMap<u16, Vec<(u32, i64)>>;
 
 /// IKE of a capture. Probes are left out, since TCP draws numbers and the lab's own clock ticks in milliseconds, and so is address
 /// resolution, for which the kernel draws delays.
@@ -103,7 +104,7 @@ fn wire(capture: &Path) -> Result<Wire, Failed> {
     for frame in read::open(capture).map_err(|e| e.to_string())? {
         let record = dissector.dissect(frame.map_err(|e| e.to_string())?);
         if record.layers.iter().any(|l| matches!(l, Layer::Ike(_))) {
-            wire.push((record.frame.tap, record.frame.orig_len, record.frame.time.0));
+            wire.entry(record.frame.tap).or_default().push((record.frame.orig_len, record.frame.time.0));
         }
     }
     Ok(wire)
@@ -144,10 +145,20 @@ fn same_timings() -> Result<(), Failed> {
 
 /// What the first one of `b` is that is not in `a` at the same moment (or missing from it).
 fn difference(a: &Wire, b: &Wire, tolerance: u64) -> Option<String> {
-    let same = |x: &(u16, u32, i64), y: &(u16, u32, i64)| (x.0, x.1) == (y.0, y.1) && x.2.abs_diff(y.2) < tolerance * 1_000_000;
+    let taps: BTreeSet<u16> = a.keys().chain(b.keys()).copied().collect();
+    let none = Vec::new();
+    let said = |wire: &Wire, tap| wire.get(&tap).unwrap_or(&none).clone();
+    if taps.is_empty() {
+        return Some("no IKE at all".into());
+    }
+    taps.into_iter().find_map(|tap| differ(&said(a, tap), &said(b, tap), tolerance).map(|how| format!("tap {tap}: {how}")))
+}
+
+fn differ(a: &[(u32, i64)], b: &[(u32, i64)], tolerance: u64) -> Option<String> {
+    let same = |x: &(u32, i64), y: &(u32, i64)| x.0 == y.0 && x.1.abs_diff(y.1) < tolerance * 1_000_000;
     let far = a.iter().zip(b).position(|(x, y)| !same(x, y));
-    let at = far.or((a.is_empty() || a.len() != b.len()).then_some(a.len().min(b.len())))?;
-    let around = |wire: &Wire| wire.iter().skip(at.saturating_sub(4)).take(8).map(|p| format!("{p:?}")).collect::<Vec<_>>().join(" ");
+    let at = far.or((a.len() != b.len()).then_some(a.len().min(b.len())))?;
+    let around = |said: &[(u32, i64)]| said.iter().skip(at.saturating_sub(4)).take(8).map(|p| format!("{p:?}")).collect::<Vec<_>>().join(" ");
     Some(format!("{} packets and {}; from the {at}th on they differ:\n{}\n{}", a.len(), b.len(), around(a), around(b)))
 }
 

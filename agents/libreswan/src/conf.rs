@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use peer::{ChildAction, Connection, DriverError, EspMode, GatewayConfig, IkeMode, Retransmit};
+use peer::{AuthMethod, ChildAction, Connection, DriverError, EspMode, GatewayConfig, IkeMode, KeyKind, Retransmit};
 
+use crate::nss;
 use crate::probe::Found;
 use crate::proposals;
 
@@ -37,7 +38,7 @@ pub(crate) struct Rendered {
 type Refusal = (&'static str, String);
 
 pub(crate) fn render(found: &Found, config: &GatewayConfig) -> Result<Rendered, DriverError> {
-    config.refuse_special(&["fragmentation", "replay_window"], "it is not translated for libreswan")?;
+    config.refuse_special(&["auth", "fragmentation", "replay_window"], "it is not translated for libreswan")?;
     let keepalive = config.nat_keepalive.map(|d| format!("    keep-alive={}\n", whole_seconds(d))).unwrap_or_default();
     // No helper threads: the statements of the log then come one after the other.
     let mut conf = format!(
@@ -60,6 +61,9 @@ pub(crate) fn render(found: &Found, config: &GatewayConfig) -> Result<Rendered, 
         })?;
         conf += &text;
         notes.push(note);
+        if ![c.auth.own, c.auth.peer].contains(&AuthMethod::Psk) {
+            continue;
+        }
         // Writing to a String cannot fail.
         let _ = writeln!(secrets, "{} {} : PSK {}", identity(&c.local_id), identity(&c.remote_id), secret(&c.psk));
     }
@@ -87,7 +91,6 @@ fn connection(found: &Found, config: &GatewayConfig, c: &Connection) -> Result<(
         );
     }
     let mut lines: Vec<(&str, String)> = vec![
-        ("authby", "secret".into()),
         ("auto", "ignore".into()),
         ("ikev2", if c.ike == IkeMode::V2 { "yes" } else { "no" }.into()),
         ("aggressive", if c.ike == IkeMode::V1Aggressive { "yes" } else { "no" }.into()),
@@ -117,6 +120,7 @@ fn connection(found: &Found, config: &GatewayConfig, c: &Connection) -> Result<(
     if c.local.is_ipv6() {
         lines.push(("hostaddrfamily", "ipv6".into()));
     }
+    authentication(config, c, &mut lines)?;
     for (end, setting, selectors, host) in
         [("leftsubnet", "local_ts", &c.local_ts, Some(c.local)), ("rightsubnet", "remote_ts", &c.remote_ts, c.remote)]
     {
@@ -152,6 +156,35 @@ fn connection(found: &Found, config: &GatewayConfig, c: &Connection) -> Result<(
     }
     let body = lines.iter().fold(String::new(), |text, (key, value)| text + &format!("    {key}={value}\n"));
     Ok((format!("\nconn {}\n{body}", c.name), notes))
+}
+
+/// Who proves himself how.
+fn authentication(config: &GatewayConfig, c: &Connection, lines: &mut Vec<(&str, String)>) -> Result<(), Refusal> {
+    let kind = |der: &Vec<u8>| KeyKind::of(der);
+    let own_kind = c.auth.certificates.first().and_then(kind);
+    // Nothing says which key the peer will have: the same as we, if there is an authority for such; otherwise what there is.
+    let mut authorities: Vec<_> = c.auth.anchors.iter().filter_map(kind).collect();
+    authorities.sort_by_key(|kind| own_kind != Some(*kind));
+    let word = |method: AuthMethod, kind: Option<KeyKind>| match (method, kind) {
+        (AuthMethod::Psk, _) => Ok("secret"),
+        (AuthMethod::Certificate, Some(KeyKind::Rsa)) => Ok("rsasig"),
+        (AuthMethod::Certificate, Some(KeyKind::Ecdsa)) => Ok("ecdsa"),
+        (AuthMethod::Certificate, None) => Err(("auth", "this daemon's certificates have RSA or ECDSA keys".to_owned())),
+        (AuthMethod::EapMschapv2 | AuthMethod::EapMd5, _) => Err(("auth", "this daemon has no EAP".to_owned())),
+    };
+    let (own, peer) = (word(c.auth.own, own_kind)?, word(c.auth.peer, authorities.first().copied())?);
+    if own == peer {
+        lines.push(("authby", own.into()));
+    } else if c.ike == IkeMode::V2 {
+        lines.extend([("leftauth", own.into()), ("rightauth", peer.into())]);
+    } else {
+        return Err(("auth", "in IKEv1 both sides prove themselves in the same way".into()));
+    }
+    if let Some(nickname) = nss::nickname(config, c) {
+        // Intermediate authorities go with it; the root is the peer's own affair.
+        lines.extend([("leftcert", nickname), ("leftsendcert", "always".into()), ("sendca", "all".into())]);
+    }
+    Ok(())
 }
 
 /// A selector; `None` when it is the host itself, which is the daemon's default and all that transport mode has.

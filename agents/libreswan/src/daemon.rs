@@ -250,19 +250,8 @@ impl Caller {
     }
 }
 
-/// Makes the daemon's certificate database, which it insists on even if it needs no certificate.
-pub(crate) async fn create_database(found: &Found, dir: &Path) -> io::Result<()> {
-    let database = dir.join(NSS);
-    if database.join("cert9.db").exists() {
-        return Ok(());
-    }
-    std::fs::create_dir_all(&database)?;
-    let args = ["-N", "-d", &format!("sql:{NSS}"), "--empty-password"];
-    let answer = run(Command::new(found.certutil()).args(args).envs(found.libraries()).current_dir(dir)).await?;
-    if answer.success { Ok(()) } else { Err(io::Error::other(answer.text)) }
-}
-
-async fn run(command: &mut Command) -> io::Result<Answer> {
+/// Runs a program to its end.
+pub(crate) async fn run(command: &mut Command) -> io::Result<Answer> {
     let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await?;
     let text = [output.stdout, output.stderr].concat();
     Ok(Answer { success: output.status.success(), text: String::from_utf8_lossy(&text).trim().to_owned() })

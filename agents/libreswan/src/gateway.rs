@@ -14,8 +14,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use crate::conf::{self, FILE, LOG, POLICIES, SECRETS};
-use crate::daemon::{ANSWER, Caller, Daemon, create_database, io_error};
+use crate::daemon::{ANSWER, Caller, Daemon, io_error};
 use crate::journal::Journal;
+use crate::nss;
 use crate::probe::Found;
 
 /// A gateway played by pluto.
@@ -40,7 +41,7 @@ impl Pluto {
         std::fs::create_dir_all(launch.dir.join(POLICIES)).map_err(doing("creating the gateway's folder"))?;
         std::fs::write(launch.dir.join(FILE), &rendered.conf).map_err(doing("writing ipsec.conf"))?;
         write_private(&launch.dir.join(SECRETS), &rendered.secrets).map_err(doing("writing ipsec.secrets"))?;
-        create_database(&found, &launch.dir).await.map_err(doing("making the NSS database with certutil"))?;
+        nss::create(&found, &launch.dir, &launch.config).await.map_err(doing("making the NSS database"))?;
         let (down, closed) = unbounded_channel();
         let journal = Journal::create(launch.dir.join(LOG), &name, launch.events.clone(), down).map_err(doing("creating pluto.log"))?;
         let follower = journal.follow().map_err(doing("watching pluto.log"))?;

@@ -2,7 +2,7 @@
 //!
 //! One gateway is one daemon in its own network namespace and with its own `/run`, which is the gateway's evidence folder:
 //!
-//! - `ipsec.conf`, `ipsec.secrets`, `nss/`: what the daemon was started with (`conf.rs`, `proposals.rs`);
+//! - `ipsec.conf`, `ipsec.secrets`, `nss/`: what the daemon was started with (`conf.rs`, `proposals.rs`, `nss.rs`);
 //! - `pluto.log`: appended to by every life of the daemon; events (`track.rs`) and keys (`keylog.rs`) are read from it;
 //! - `pluto.ctl`: the control socket, which `whack` and `addconn` speak to (`daemon.rs`);
 //! - `pluto.out`: standard output and error.
@@ -16,6 +16,7 @@ mod daemon;
 mod gateway;
 mod journal;
 mod keylog;
+mod nss;
 mod probe;
 mod proposals;
 mod track;

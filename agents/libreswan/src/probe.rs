@@ -29,7 +29,7 @@ pub(crate) struct Found {
 impl Found {
     pub(crate) fn probe(&self) -> Probe {
         use Capability::*;
-        let mut capabilities = vec![Ikev1, Aggressive, Ikev2, RawEsp, UdpEsp, Transport, Esn, NattOff];
+        let mut capabilities = vec![Ikev1, Aggressive, Ikev2, RawEsp, UdpEsp, Transport, Esn, NattOff, Certificates];
         capabilities.extend(self.ah.then_some(Ah));
         capabilities.extend(self.ipcomp.then_some(Ipcomp));
         Probe { version: self.version.clone(), data_path: "kernel (XFRM)".into(), capabilities }
@@ -42,6 +42,11 @@ impl Found {
 
     pub(crate) fn certutil(&self) -> &Path {
         &self.certutil
+    }
+
+    /// From the same package as `certutil`.
+    pub(crate) fn pk12util(&self) -> PathBuf {
+        self.certutil.with_file_name("pk12util")
     }
 
     /// What every program of an unpacked root needs in its environment.

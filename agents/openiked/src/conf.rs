@@ -1,10 +1,10 @@
 //! `iked.conf` of one gateway, and what of the neutral settings it cannot say.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::time::Duration;
 
-use peer::{ChildAction, Connection, EspMode, GatewayConfig, IkeMode};
+use peer::{AuthMethod, ChildAction, Connection, EspMode, GatewayConfig, IkeMode};
 
 use crate::algorithms::{For, transforms};
 
@@ -33,6 +33,13 @@ pub(crate) fn render(config: &GatewayConfig, active: &BTreeSet<String>) -> Resul
         if fragmentation { "" } else { "no" },
         dpd.map_or(0, whole_seconds),
     );
+    let logins: BTreeMap<_, _> = config.connections.iter().filter_map(|c| c.auth.eap.as_ref()).map(|l| (&l.user, &l.password)).collect();
+    for (user, password) in logins {
+        let [user, password] = [user, password].map(|text| quoted(text, || "auth: EAP login".into()));
+        let _ = writeln!(out, "user {} {}", user?, password?);
+    }
+    // As is its private key.
+    alike(config, "private key", |c| c.auth.private_key.clone())?;
     for c in &config.connections {
         let mode = if active.contains(&c.name) { "active" } else { "passive" };
         // Writing to a String cannot fail.
@@ -101,13 +108,24 @@ fn policy(c: &Connection, mode: &str) -> Result<String, Refusal> {
     }
     out += &format!(" srcid {} dstid {}", identity(&c.local_id, || setting("local_id"))?, identity(&c.remote_id, || setting("remote_id"))?);
     out += &format!(" ikelifetime {} lifetime {}", c.ike_rekey.map_or(0, whole_seconds), c.child_rekey.map_or(0, whole_seconds));
-    if c.psk.is_empty() {
-        return refuse(setting("psk"), "iked takes an empty pre-shared key for none");
-    }
-    // In hex, so that nothing in it means anything to the parser.
-    let psk: String = c.psk.bytes().map(|b| format!("{b:02x}")).collect();
-    out += &format!(" psk \"0x{psk}\"");
+    out += &authentication(c).or_else(|(what, reason)| refuse(setting(what), reason))?;
     Ok(out)
+}
+
+/// Who proves himself how. Without a word about it, iked takes any kind of signature.
+fn authentication(c: &Connection) -> Result<String, (&'static str, &'static str)> {
+    match (c.auth.own, c.auth.peer) {
+        (AuthMethod::Psk, AuthMethod::Psk) if c.psk.is_empty() => Err(("psk", "iked takes an empty pre-shared key for none")),
+        (AuthMethod::Psk, AuthMethod::Psk) => {
+            // In hex, so that nothing in it means anything to the parser.
+            let psk: String = c.psk.bytes().map(|b| format!("{b:02x}")).collect();
+            Ok(format!(" psk \"0x{psk}\""))
+        }
+        (AuthMethod::Certificate, AuthMethod::Certificate) => Ok(String::new()),
+        (AuthMethod::Certificate, AuthMethod::EapMschapv2) => Ok(" eap \"mschap-v2\"".into()),
+        (own, peer) if own.is_eap() || peer.is_eap() => Err(("auth", "of EAP, iked has the server of EAP-MSCHAPv2, with a certificate")),
+        _ => Err(("auth", "both sides of a policy of iked prove themselves in the same way")),
+    }
 }
 
 fn identity(id: &str, setting: impl Fn() -> String) -> Result<String, Refusal> {
@@ -212,6 +230,24 @@ pub(crate) mod tests {
              childsa enc aes-128 auth hmac-sha1 srcid \"west.example\" dstid \"east.example\" ikelifetime 2 lifetime 0 psk \"0x6b2231\"\n"
         );
         assert!(render(&config(), &BTreeSet::new()).unwrap().contains("\"west-east\" passive tunnel"));
+    }
+
+    #[test]
+    fn certificates_need_no_word_and_eap_needs_logins() {
+        let mut config = config();
+        let auth = &mut config.connections[0].auth;
+        (auth.own, auth.peer) = (AuthMethod::Certificate, AuthMethod::Certificate);
+        assert!(render(&config, &BTreeSet::new()).unwrap().ends_with("lifetime 0\n"));
+        let auth = &mut config.connections[0].auth;
+        auth.peer = AuthMethod::EapMschapv2;
+        auth.eap = Some(peer::EapLogin { user: "ann".into(), password: "secret".into() });
+        let text = render(&config, &BTreeSet::new()).unwrap();
+        assert!(text.contains("\nuser \"ann\" \"secret\"\n") && text.ends_with("lifetime 0 eap \"mschap-v2\"\n"), "{text}");
+        for (own, peer) in [(AuthMethod::Psk, AuthMethod::Certificate), (AuthMethod::EapMschapv2, AuthMethod::Certificate)] {
+            let auth = &mut config.connections[0].auth;
+            (auth.own, auth.peer) = (own, peer);
+            assert!(render(&config, &BTreeSet::new()).unwrap_err().setting.starts_with("auth"));
+        }
     }
 
     #[test]

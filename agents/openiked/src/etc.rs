@@ -1,9 +1,13 @@
 //! The daemon's private `/etc`, and everything else that must lie ready in its folder.
 
+use std::collections::BTreeSet;
 use std::fs::{OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+
+use pem_rfc7468::LineEnding;
+use peer::GatewayConfig;
 
 /// Number of the user and the group `_iked`, which exist in the private `/etc` only.
 pub(crate) const USER: u32 = 65533;
@@ -18,7 +22,7 @@ const JAIL: &str = "/run/iked/empty";
 const KEY: &str = "MDECAQEEIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBoAoGCCqGSM49AwEH";
 
 /// Writes the folder `etc` into `dir`, without the configuration.
-pub(crate) fn prepare(dir: &Path) -> io::Result<()> {
+pub(crate) fn prepare(dir: &Path, config: &GatewayConfig) -> io::Result<()> {
     let etc = dir.join(ETC);
     // Whatever the umask: the processes in there are not root.
     let readable = ["ca", "certs", "crls", "ocsp", "private", "pubkeys"].map(|folder| etc.join("iked").join(folder));
@@ -26,8 +30,23 @@ pub(crate) fn prepare(dir: &Path) -> io::Result<()> {
         std::fs::create_dir_all(folder)?;
         std::fs::set_permissions(folder, Permissions::from_mode(0o755))?;
     }
-    let label = "EC PRIVATE KEY";
-    write_private(&etc.join("iked/private/local.key"), &format!("-----BEGIN {label}-----\n{KEY}\n-----END {label}-----\n"))?;
+    let local = "iked/private/local.key";
+    match own_key(config) {
+        Some(key) => write_private(&etc.join(local), &pem("PRIVATE KEY", key)?)?,
+        None => {
+            let label = "EC PRIVATE KEY";
+            write_private(&etc.join(local), &format!("-----BEGIN {label}-----\n{KEY}\n-----END {label}-----\n"))?;
+        }
+    }
+    let auths = || config.connections.iter().map(|c| &c.auth);
+    let anchors: BTreeSet<_> = auths().flat_map(|a| &a.anchors).collect();
+    // Among them iked looks for one that has its identity, and for the authorities between that and a root.
+    let certificates: BTreeSet<_> = auths().flat_map(|a| a.certificates.iter().chain(&a.untrusted)).collect();
+    for (folder, what, ders) in [("ca", "anchor", anchors), ("certs", "certificate", certificates)] {
+        for (n, der) in (1..).zip(ders) {
+            std::fs::write(etc.join("iked").join(folder).join(format!("{what}-{n}.crt")), pem("CERTIFICATE", der)?)?;
+        }
+    }
     let files = [
         ("passwd", format!("root:x:0:0::/:/bin/sh\n_iked:x:{USER}:{USER}::{JAIL}:/bin/false\n")),
         ("group", format!("root:x:0:\n_iked:x:{USER}:\n")),
@@ -35,6 +54,15 @@ pub(crate) fn prepare(dir: &Path) -> io::Result<()> {
         ("hosts", "127.0.0.1 localhost\n".to_owned()),
     ];
     files.into_iter().try_for_each(|(name, text)| std::fs::write(etc.join(name), text))
+}
+
+/// The private key of the gateway, if it has one: iked has one for all connections (`conf` refuses more).
+fn own_key(config: &GatewayConfig) -> Option<&[u8]> {
+    config.connections.iter().map(|c| c.auth.private_key.as_slice()).find(|key| !key.is_empty())
+}
+
+fn pem(label: &str, der: &[u8]) -> io::Result<String> {
+    pem_rfc7468::encode_string(label, LineEnding::LF, der).map_err(io::Error::other)
 }
 
 /// Writes a file that only its owner may read, as iked demands.

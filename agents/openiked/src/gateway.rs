@@ -30,7 +30,7 @@ pub(crate) struct Iked {
 impl Iked {
     pub(crate) async fn start(found: Found, launch: Launch) -> Result<Iked, DriverError> {
         let name = &launch.config.name;
-        etc::prepare(&launch.dir).map_err(|e| io_error(name, "preparing the gateway's folder", e))?;
+        etc::prepare(&launch.dir, &launch.config).map_err(|e| io_error(name, "preparing the gateway's folder", e))?;
         // A folder that is used again must not give the keys of another run.
         match std::fs::remove_file(launch.dir.join(LOG)) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(io_error(name, "removing an old iked.log", e)),

@@ -27,7 +27,7 @@ impl Found {
         Probe {
             version: self.version.clone(),
             data_path: "kernel (PF_KEY)".into(),
-            capabilities: vec![Ikev2, RawEsp, UdpEsp, Transport, NattOff],
+            capabilities: vec![Ikev2, RawEsp, UdpEsp, Transport, NattOff, Certificates],
         }
     }
 }

@@ -78,7 +78,9 @@ pub fn groups() -> Vec<Group> {
         group("integrity and PRFs", Begin::Either, hashes()),
         group("key exchange", Begin::Either, exchanges()),
         Group { ip: "v6", ..group("IPv6", Begin::Spokes, vec![spoke("IPv6", "", "")]) },
-        with_hub("auth = \"certificate\"", group("authentication", Begin::Spokes, authentication())),
+        with_hub("auth = \"certificate\"\ncertificate = { key = \"rsa2048\" }", group("authentication", Begin::Spokes, authentication())),
+        // libreswan is told which kind of key its peer has.
+        with_hub("auth = \"certificate\"\ncertificate = { key = \"ecdsa256\" }", group("authentication by ECDSA", Begin::Spokes, ecdsa())),
         with_hub("auth = \"certificate\"\nfragment-size = 576", group("fragmentation", Begin::Spokes, fragmentation())),
         Group {
             template: Some(include_str!("../../interop/cookie.toml")),
@@ -142,11 +144,17 @@ fn authentication() -> Vec<Row> {
         spoke("PSK", "peer-auth = \"certificate\"", ""),
         spoke("RSA 2048", "auth = \"certificate\"\ncertificate = { key = \"rsa2048\" }", ""),
         spoke("RSA 3072", "auth = \"certificate\"\ncertificate = { key = \"rsa3072\" }", ""),
-        spoke("ECDSA 256", "auth = \"certificate\"\ncertificate = { key = \"ecdsa256\" }", ""),
-        spoke("ECDSA 384", "auth = \"certificate\"\ncertificate = { key = \"ecdsa384\" }", ""),
-        spoke("intermediate CA", "auth = \"certificate\"\ncertificate = { intermediates = 1 }", ""),
+        spoke("intermediate CA", "auth = \"certificate\"\ncertificate = { key = \"rsa2048\", intermediates = 1 }", ""),
         spoke("EAP-MSCHAPv2", "auth = \"eap-mschapv2\"", ""),
         spoke("EAP-MD5", "auth = \"eap-md5\"", ""),
+    ]
+}
+
+fn ecdsa() -> Vec<Row> {
+    vec![
+        spoke("ECDSA 256", "auth = \"certificate\"\ncertificate = { key = \"ecdsa256\" }", ""),
+        spoke("ECDSA 384", "auth = \"certificate\"\ncertificate = { key = \"ecdsa384\" }", ""),
+        spoke("ECDSA, intermediate CA", "auth = \"certificate\"\ncertificate = { key = \"ecdsa256\", intermediates = 1 }", ""),
     ]
 }
 

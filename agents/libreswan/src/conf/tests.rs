@@ -128,3 +128,21 @@ fn what_it_does_not_have_is_refused_by_name() {
     assert!(refused(|c| c.esp_proposals = vec!["aes128".into()]).starts_with("esp_proposals"));
     assert!(refused(|c| c.nat_traversal = false).starts_with("nat_traversal"));
 }
+
+#[test]
+fn certificates_are_named_and_both_ends_say_how() {
+    let (rsa, ecdsa) = (vec![6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1, 5], vec![6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 3]);
+    let mut config = settings();
+    let auth = &mut config.connections[0].auth;
+    (auth.own, auth.peer) = (AuthMethod::Certificate, AuthMethod::Certificate);
+    (auth.certificates, auth.anchors) = (vec![ecdsa.clone()], vec![rsa.clone(), ecdsa.clone()]);
+    assert_eq!(missing(&config, &["authby=ecdsa", "leftcert=own-1", "leftsendcert=always"]), [""; 0]);
+    assert_eq!(render(&Found::sample(), &config).unwrap().secrets, "");
+    config.connections[0].auth.anchors = vec![rsa.clone()];
+    assert_eq!(missing(&config, &["leftauth=ecdsa", "rightauth=rsasig"]), [""; 0]);
+    config.connections[0].auth.own = AuthMethod::Psk;
+    assert_eq!(missing(&config, &["leftauth=secret", "rightauth=rsasig"]), [""; 0]);
+    assert!(!render(&Found::sample(), &config).unwrap().conf.contains("leftcert"));
+    assert!(refused(|c| (c.auth.peer, c.auth.anchors, c.ike) = (AuthMethod::Certificate, vec![rsa], IkeMode::V1Main)).starts_with("auth"));
+    assert!(refused(|c| c.auth.peer = AuthMethod::EapMd5).starts_with("auth"));
+}

@@ -1,0 +1,100 @@
+//! The daemon's certificate database (NSS), which it insists on even if it needs no certificate.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
+
+use p12_keystore::{Certificate, KeyStore, KeyStoreEntry, PrivateKey, PrivateKeyChain};
+use peer::{AuthMethod, Connection, GatewayConfig};
+use tokio::process::Command;
+
+use crate::conf::NSS;
+use crate::daemon::run;
+use crate::probe::Found;
+
+/// On its way into the database, the key is encrypted with a password that everybody knows: many rounds would protect nothing.
+const ROUNDS: u32 = 1000;
+const PASSWORD: &str = "faultlab";
+/// A file that is read by NSS's programs and then removed.
+const TEMPORARY: &str = "import";
+
+/// The name that a connection's own certificate has in the database; connections may share one.
+pub(crate) fn nickname(config: &GatewayConfig, c: &Connection) -> Option<String> {
+    let own = own(c)?;
+    let n = own_of_all(config).iter().position(|other| other.0 == own.0)?;
+    Some(format!("own-{}", n + 1))
+}
+
+/// Certificate and key that a connection proves itself with.
+fn own(c: &Connection) -> Option<(&[u8], &[u8])> {
+    let certificate = c.auth.certificates.first().filter(|_| c.auth.own == AuthMethod::Certificate)?;
+    Some((certificate, &c.auth.private_key))
+}
+
+fn own_of_all(config: &GatewayConfig) -> Vec<(&[u8], &[u8])> {
+    let all: BTreeSet<_> = config.connections.iter().filter_map(own).collect();
+    all.into_iter().collect()
+}
+
+/// Makes the database with everything that the connections need, unless it is there from a life before.
+pub(crate) async fn create(found: &Found, dir: &Path, config: &GatewayConfig) -> io::Result<()> {
+    let database = Database { found, dir };
+    if dir.join(NSS).join("cert9.db").exists() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(dir.join(NSS))?;
+    database.call(found.certutil(), &["-N", "--empty-password"]).await?;
+    for (n, (certificate, key)) in (1..).zip(own_of_all(config)) {
+        database.import_own(&format!("own-{n}"), certificate, key).await?;
+    }
+    let auths = || config.connections.iter().map(|c| &c.auth);
+    let anchors: BTreeSet<_> = auths().flat_map(|a| &a.anchors).collect();
+    let others: BTreeSet<_> = auths().flat_map(|a| a.certificates.iter().skip(1).chain(&a.untrusted)).collect();
+    // T: a trusted authority for certificates of clients; C: of servers.
+    for (what, trust, certificates) in [("anchor", "CT,,", anchors), ("other", ",,", others)] {
+        for (n, certificate) in (1..).zip(certificates) {
+            let args = ["-A", "-n", &format!("{what}-{n}"), "-t", trust, "-i", TEMPORARY];
+            database.with_file(certificate, found.certutil(), &args).await?;
+        }
+    }
+    Ok(())
+}
+
+struct Database<'a> {
+    found: &'a Found,
+    dir: &'a Path,
+}
+
+impl Database<'_> {
+    async fn import_own(&self, nickname: &str, certificate: &[u8], key: &[u8]) -> io::Result<()> {
+        // It keeps this name; from PKCS #12 it would get one that is made of its subject.
+        self.with_file(certificate, self.found.certutil(), &["-A", "-n", nickname, "-t", ",,", "-i", TEMPORARY]).await?;
+        let pkcs12 = pkcs12(nickname, certificate, key).map_err(|e| io::Error::other(format!("{nickname}: {e}")))?;
+        self.with_file(&pkcs12, &self.found.pk12util(), &["-i", TEMPORARY, "-W", PASSWORD, "-K", ""]).await
+    }
+
+    async fn with_file(&self, octets: &[u8], program: &Path, args: &[&str]) -> io::Result<()> {
+        let file = self.dir.join(TEMPORARY);
+        std::fs::write(&file, octets)?;
+        let done = self.call(program, args).await;
+        std::fs::remove_file(file)?;
+        done
+    }
+
+    async fn call(&self, program: &Path, args: &[&str]) -> io::Result<()> {
+        let mut command = Command::new(program);
+        command.args(args).args(["-d", &format!("sql:{NSS}")]).envs(self.found.libraries()).current_dir(self.dir);
+        let answer = run(&mut command).await?;
+        let program = program.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        if answer.success { Ok(()) } else { Err(io::Error::other(format!("{program} {}: {}", args.join(" "), answer.text))) }
+    }
+}
+
+/// The only form in which NSS takes a private key (RFC 7292).
+fn pkcs12(nickname: &str, certificate: &[u8], key: &[u8]) -> p12_keystore::Result<Vec<u8>> {
+    let chain = PrivateKeyChain::new(nickname, PrivateKey::from_der(key)?, [Certificate::from_der(certificate)?]);
+    let mut store = KeyStore::new();
+    store.add_entry(nickname, KeyStoreEntry::PrivateKeyChain(chain));
+    store.writer(PASSWORD).encryption_iterations(ROUNDS).mac_iterations(ROUNDS).write()
+}
