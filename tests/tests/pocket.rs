@@ -158,7 +158,8 @@ fn differ(a: &[(u32, i64)], b: &[(u32, i64)], tolerance: u64) -> Option<String> 
     let same = |x: &(u32, i64), y: &(u32, i64)| x.0 == y.0 && x.1.abs_diff(y.1) < tolerance * 1_000_000;
     let far = a.iter().zip(b).position(|(x, y)| !same(x, y));
     let at = far.or((a.len() != b.len()).then_some(a.len().min(b.len())))?;
-    let around = |said: &[(u32, i64)]| said.iter().skip(at.saturating_sub(4)).take(8).map(|p| format!("{p:?}")).collect::<Vec<_>>().join(" ");
+    let around =
+        |said: &[(u32, i64)]| said.iter().skip(at.saturating_sub(4)).take(8).map(|p| format!("{p:?}")).collect::<Vec<_>>().join(" ");
     Some(format!("{} packets and {}; from the {at}th on they differ:\n{}\n{}", a.len(), b.len(), around(a), around(b)))
 }
 

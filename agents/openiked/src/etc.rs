@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use pem_rfc7468::LineEnding;
 use peer::GatewayConfig;
+use pem_rfc7468::LineEnding;
 
 /// Number of the user and the group `_iked`, which exist in the private `/etc` only.
 pub(crate) const USER: u32 = 65533;

@@ -23,11 +23,12 @@ pub(crate) struct Found {
 impl Found {
     pub(crate) fn probe(&self) -> Probe {
         use Capability::*;
-        // No MOBIKE: OpenIKED follows a peer that moves, but cannot move itself. No ESN: Linux's PF_KEY has none.
+        // EAP as a server only: `conf` refuses the other half. No MOBIKE: OpenIKED follows a peer that moves, but cannot move itself.
+        // No ESN: Linux's PF_KEY has none.
         Probe {
             version: self.version.clone(),
             data_path: "kernel (PF_KEY)".into(),
-            capabilities: vec![Ikev2, RawEsp, UdpEsp, Transport, NattOff, Certificates],
+            capabilities: vec![Ikev2, RawEsp, UdpEsp, Transport, NattOff, Certificates, Eap],
         }
     }
 }

@@ -33,6 +33,11 @@ const LACKS: &[Lack] = &[
     Lack { peer: "libreswan", what: &["EAP"], reason: "libreswan has no EAP" },
     Lack { peer: "libreswan", what: &["fragments"], reason: "libreswan's fragments have a fixed size" },
     Lack { peer: "openiked", what: &["PSK"], reason: "both sides of a policy of OpenIKED prove themselves in the same way" },
+    Lack {
+        peer: "openiked",
+        what: &["intermediate CA", "ECDSA, intermediate CA"],
+        reason: "OpenIKED sends one certificate, and takes one from its peer",
+    },
     Lack { peer: "openiked", what: &["EAP-MD5"], reason: "of EAP, OpenIKED has the server of EAP-MSCHAPv2" },
     Lack { peer: "openiked", what: &["fragments"], reason: "OpenIKED's fragments have a fixed size" },
     Lack { peer: "openiked", what: &["aes128gcm", "aes192gcm", "aes256gcm", "chacha20"], reason: "PF_KEY on Linux has no AEAD ciphers" },
