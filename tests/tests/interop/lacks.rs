@@ -16,6 +16,7 @@ const CERTIFICATES: &[&str] = &["PSK", "RSA", "ECDSA", "intermediate CA", "EAP",
 const LACKS: &[Lack] = &[
     Lack { peer: "", what: &["ecp224bp", "ecp512bp"], reason: "the in-house gateway has no Brainpool of 224 and 512 bits: no crate has" },
     Lack { peer: "strongswan", what: &["mlkem512", "mlkem768", "mlkem1024"], reason: "strongSwan has ML-KEM from 6.0 on" },
+    Lack { peer: "strongswan", what: &["x25519 and"], reason: "strongSwan has additional key exchanges (RFC 9370) from 6.0 on" },
     Lack {
         peer: "strongswan",
         what: &["sha256_96"],
@@ -33,6 +34,7 @@ const LACKS: &[Lack] = &[
         reason: "Debian's libreswan has no such group",
     },
     Lack { peer: "libreswan", what: &["mlkem"], reason: "libreswan has no ML-KEM" },
+    Lack { peer: "libreswan", what: &["x25519 and"], reason: "Debian's libreswan has no additional key exchanges (RFC 9370)" },
     Lack { peer: "libreswan", what: CERTIFICATES, reason: "the lab gives libreswan pre-shared keys only" },
     Lack { peer: "openiked", what: CERTIFICATES, reason: "the lab gives OpenIKED pre-shared keys only" },
     Lack { peer: "openiked", what: &["aes128gcm", "aes192gcm", "aes256gcm", "chacha20"], reason: "PF_KEY on Linux has no AEAD ciphers" },
@@ -47,6 +49,7 @@ const LACKS: &[Lack] = &[
         what: &["sha256", "aesxcbc", "aescmac", "md5_128", "sha1_160", "sha256_96", "prfaes"],
         reason: "OpenIKED for Linux cannot give a kernel SA that",
     },
+    Lack { peer: "openiked", what: &["x25519 and"], reason: "OpenIKED has no additional key exchanges (RFC 9370)" },
     Lack {
         peer: "openiked",
         what: &["modp1024s160", "modp2048s224", "modp2048s256", "x448", "mlkem"],
