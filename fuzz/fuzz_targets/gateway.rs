@@ -145,7 +145,7 @@ fn config(side: usize) -> GatewayConfig {
         psk: "correct horse".into(),
         auth: Authentication::default(),
         ike_proposals: vec!["aes128gcm16-prfsha256-x25519".into()],
-        esp_proposals: vec!["aes128gcm16".into()],
+        esp_proposals: vec!["aes128gcm16-x25519-ke1_mlkem512".into()],
         ah_proposals: vec![],
         mode: EspMode::Tunnel,
         local_ts: vec![nets[side].parse().expect("a prefix")],
