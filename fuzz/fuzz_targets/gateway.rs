@@ -47,7 +47,7 @@ fuzz_target!(|bytes: &[u8]| {
 fn hasten(side: &mut GatewayConfig) {
     for connection in &mut side.connections {
         connection.ike_proposals = vec!["aes128gcm16-prfsha256-x25519".into()];
-        connection.esp_proposals = vec!["aes128gcm16".into()];
+        connection.esp_proposals = vec!["aes128gcm16-x25519-ke1_mlkem512".into()];
         connection.ike_rekey = Some(Duration::from_secs(60));
         connection.child_rekey = Some(Duration::from_secs(20));
         connection.child_life = Some(Duration::from_secs(30));

@@ -24,6 +24,11 @@ fn live(seed: u64, told: bool) -> Result<u64, String> {
             if seed.is_multiple_of(2) {
                 c.esp_proposals = vec!["aes128-sha256-curve25519".into()];
             }
+            // Key exchanges that go on after CREATE_CHILD_SA.
+            if seed % 16 == 3 {
+                c.ike_proposals = vec!["aes128-sha256-curve25519-ke1_mlkem768".into()];
+                c.esp_proposals = vec!["aes128-sha256-curve25519-ke1_mlkem512-ke2_ecp256".into()];
+            }
             // Who gives a request up forgets the SA; without liveness checks its peer would never know.
             c.dpd_delay = Some(Duration::from_secs(3));
         }

@@ -56,6 +56,8 @@ pub enum Capability {
     Certificates,
     /// EAP, as client and as server.
     Eap,
+    /// Additional key exchanges: IKE_INTERMEDIATE and IKE_FOLLOWUP_KE (RFC 9370).
+    AdditionalKe,
     /// Deliberate misbehaviour ([`Misbehave`]).
     Misbehave,
 }

@@ -43,6 +43,9 @@ impl Found {
         let all = |plugins: &[&str]| plugins.iter().all(|p| self.has(p));
         capabilities.extend(all(&["x509", "pubkey", "pkcs8"]).then_some(Certificates));
         capabilities.extend(all(&["eap-identity", "eap-md5", "eap-mschapv2"]).then_some(Eap));
+        // From 6.0 on (RFC 9370).
+        let major = self.version.split('.').next().and_then(|v| v.parse::<u32>().ok());
+        capabilities.extend(major.is_some_and(|v| v >= 6).then_some(AdditionalKe));
         let data_path = match self.data_path {
             DataPath::Libipsec => "kernel-libipsec (UDP-encapsulated tunnel mode)",
             DataPath::Kernel { ah } => {

@@ -159,12 +159,16 @@ impl std::fmt::Display for MessageId<'_> {
 fn payload(m: &Message, kind: u8, body: &Body) -> String {
     let name = names::payload(m.major(), kind);
     match body {
-        Body::Notify { kind, .. } => {
+        Body::Notify { kind, data, .. } => {
             let notify = names::notify(m.major(), *kind).map_or_else(|| kind.to_string(), str::to_owned);
-            format!("N({notify})")
+            // Which CREATE_CHILD_SA an IKE_FOLLOWUP_KE belongs to (RFC 9370 §2.2.4).
+            match (m.major(), *kind) {
+                (2, 16441) => format!("N({notify} {})", hex(data.get(..16).unwrap_or(data))),
+                _ => format!("N({notify})"),
+            }
         }
         Body::Delete { protocol, spis, .. } => {
-            let spis: Vec<String> = spis.iter().map(|spi| spi.iter().map(|b| format!("{b:02x}")).collect()).collect();
+            let spis: Vec<String> = spis.iter().map(|spi| hex(spi)).collect();
             format!("D({} {})", names::protocol(*protocol).unwrap_or("?"), spis.join(" ")).replace(" )", ")")
         }
         Body::Ke { group: Some(group), .. } => {
@@ -177,6 +181,10 @@ fn payload(m: &Message, kind: u8, body: &Body) -> String {
     }
 }
 
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|b| format!("{b:02x}")).collect()
+}
+
 fn record_type(kind: u16) -> String {
     match kind {
         1 => "A".to_owned(),
@@ -187,5 +195,21 @@ fn record_type(kind: u16) -> String {
         16 => "TXT".to_owned(),
         28 => "AAAA".to_owned(),
         other => format!("TYPE{other}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_follow_up_shows_its_link_and_its_key_exchange() {
+        let message = wire::ike::parse(&[[7; 16].as_slice(), &[0, 0x20, 44, 0x08, 0, 0, 0, 9, 0, 0, 0, 28]].concat());
+        let ke = Body::Ke { group: Some(36), data: vec![0; 1184] };
+        let link = Body::Notify { protocol: 0, spi: vec![], kind: 16441, data: vec![0xab; 40] };
+        assert_eq!(payload(&message, 34, &ke), "KE(ML_KEM_768)");
+        assert_eq!(payload(&message, 41, &link), format!("N(ADDITIONAL_KEY_EXCHANGE {})", "ab".repeat(16)));
+        let line = ike(&Ike { message, raw: vec![], marker: false });
+        assert!(line.starts_with("IKE_FOLLOWUP_KE request mid=9"), "{line}");
     }
 }

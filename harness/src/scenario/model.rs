@@ -327,6 +327,7 @@ impl Plan {
                     (!c.ah_proposals.is_empty(), Capability::Ah),
                     (methods.contains(&AuthMethod::Certificate), Capability::Certificates),
                     (methods.iter().any(|m| m.is_eap()), Capability::Eap),
+                    (c.ike_proposals.iter().chain(&c.esp_proposals).any(|p| has_additional_ke(p)), Capability::AdditionalKe),
                 ];
                 std::iter::once(version).chain(others.into_iter().filter_map(|(needed, capability)| needed.then_some(capability)))
             })
@@ -359,6 +360,11 @@ impl Plan {
     }
 }
 
+/// Does a proposal have `ke1_…` to `ke7_…`?
+fn has_additional_ke(proposal: &str) -> bool {
+    proposal.split('-').any(|word| word.strip_prefix("ke").is_some_and(|rest| rest.starts_with(|c| ('1'..='7').contains(&c))))
+}
+
 impl Network {
     /// A node by name.
     pub fn node(&self, name: &str) -> Option<&Node> {
@@ -388,5 +394,17 @@ impl Node {
                 .find(|a| a.is_ipv6() == v6)
         };
         of(false).or_else(|| of(true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn additional_key_exchanges_are_seen_in_a_proposal() {
+        assert!(has_additional_ke("aes128-sha256-x25519-ke1_mlkem768"));
+        assert!(has_additional_ke("aes128gcm16-x25519-ke7_ecp256"));
+        assert!(!has_additional_ke("aes128-sha256-mlkem768"));
     }
 }

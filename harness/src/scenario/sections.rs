@@ -17,6 +17,7 @@ pub const CAPABILITIES: &[&str] = &[
     "natt-off",
     "certificates",
     "eap",
+    "additional-ke",
     "misbehave",
 ];
 /// What a scenario may need: capabilities of its gateways, and of the world.
@@ -34,6 +35,7 @@ pub const NEEDS: &[&str] = &[
     "natt-off",
     "certificates",
     "eap",
+    "additional-ke",
     "misbehave",
     VIRTUAL_TIME,
 ];

@@ -13,6 +13,7 @@ struct Lack {
 const LACKS: &[Lack] = &[
     Lack { peer: "", what: &["ecp224bp", "ecp512bp"], reason: "the in-house gateway has no Brainpool of 224 and 512 bits: no crate has" },
     Lack { peer: "strongswan", what: &["mlkem512", "mlkem768", "mlkem1024"], reason: "strongSwan has ML-KEM from 6.0 on" },
+    Lack { peer: "strongswan", what: &["x25519 and"], reason: "strongSwan has additional key exchanges (RFC 9370) from 6.0 on" },
     Lack {
         peer: "strongswan",
         what: &["sha256_96"],
@@ -40,6 +41,7 @@ const LACKS: &[Lack] = &[
     },
     Lack { peer: "openiked", what: &["EAP-MD5"], reason: "of EAP, OpenIKED has the server of EAP-MSCHAPv2" },
     Lack { peer: "openiked", what: &["fragments"], reason: "OpenIKED's fragments have a fixed size" },
+    Lack { peer: "libreswan", what: &["x25519 and"], reason: "Debian's libreswan has no additional key exchanges (RFC 9370)" },
     Lack { peer: "openiked", what: &["aes128gcm", "aes192gcm", "aes256gcm", "chacha20"], reason: "PF_KEY on Linux has no AEAD ciphers" },
     Lack {
         peer: "openiked",
@@ -52,6 +54,7 @@ const LACKS: &[Lack] = &[
         what: &["sha256", "aesxcbc", "aescmac", "md5_128", "sha1_160", "sha256_96", "prfaes"],
         reason: "OpenIKED for Linux cannot give a kernel SA that",
     },
+    Lack { peer: "openiked", what: &["x25519 and"], reason: "OpenIKED has no additional key exchanges (RFC 9370)" },
     Lack {
         peer: "openiked",
         what: &["modp1024s160", "modp2048s224", "modp2048s256", "x448", "mlkem"],

@@ -1,5 +1,6 @@
 //! The in-house gateway with every other implementation: each transform that both have, and each feature, with either side beginning.
-//! A trial per row and side; many rows share a cell. At the end, a table. Also under cargo-nextest, where a trial has its cell alone.
+//! With itself, what no other has. A trial per row and side; many rows share a cell. At the end, a table. Also under cargo-nextest, where a
+//! trial has its cell alone.
 
 use std::sync::{Arc, Mutex};
 
@@ -39,7 +40,8 @@ fn main() {
     let mut halves = Vec::new();
     for (peer, world, groups) in plan(&arguments) {
         for group in groups {
-            for column in [0, 1] {
+            // With itself, it is the one that begins in any case.
+            for column in 0..if peer == OURS { 1 } else { 2 } {
                 let able = |cell: &Cell| match (world, &cells) {
                     (WorldKind::Host, Err(e)) => Err(e.clone()),
                     _ => runtime.block_on(cell.able(&worlds)),
@@ -67,7 +69,11 @@ fn main() {
 
 /// With whom, where, and what. With the others it takes minutes on a busy machine: their names must be in the filter.
 fn plan(arguments: &Arguments) -> Vec<(&'static str, WorldKind, Vec<Group>)> {
-    let mut plan = vec![("strongswan", WorldKind::Host, rows::groups()), ("strongswan", WorldKind::Pocket, rows::kernel_groups())];
+    let mut plan = vec![
+        ("strongswan", WorldKind::Host, rows::groups()),
+        ("strongswan", WorldKind::Pocket, rows::kernel_groups()),
+        (OURS, WorldKind::Host, vec![rows::additional()]),
+    ];
     for peer in ["libreswan", "openiked"] {
         if arguments.filter.as_ref().is_some_and(|f| f.contains(peer)) {
             plan.push((peer, WorldKind::Pocket, rows::groups()));

@@ -87,6 +87,7 @@ pub fn groups() -> Vec<Group> {
             ..group("cookie", Begin::Spokes, vec![spoke("COOKIE", "", "")])
         },
         with_hub("mobike = true", group("life", Begin::Spokes, life())),
+        additional(),
         // In a cell of its own: not everybody can take both kinds of re-keying on one connection.
         group("perfect forward secrecy", Begin::Spokes, vec![pfs()]),
         Group {
@@ -98,6 +99,22 @@ pub fn groups() -> Vec<Group> {
             ..group("NAT", Begin::Spokes, vec![spoke("NAT traversal", "", "")])
         },
     ]
+}
+
+/// What so far only our own has, on both sides.
+pub fn additional() -> Group {
+    let row = |name: &str, settings, traffic, expect| Row {
+        settings,
+        traffic,
+        expect,
+        ..transforms(name, format!("{IKE}-ke1_mlkem768"), format!("{ESP}-x25519-ke1_mlkem768"))
+    };
+    let rows = vec![
+        row("x25519 and ML-KEM", "", "", INTERMEDIATE),
+        row("x25519 and ML-KEM, child SA re-keyed", "child-rekey = \"1s\"", WORK, HYBRID_CHILD),
+        row("x25519 and ML-KEM, IKE SA re-keyed", "ike-rekey = \"1s\"", WORK, HYBRID_IKE_SA),
+    ];
+    group("additional key exchange", Begin::Spokes, rows)
 }
 
 /// What only a kernel's ESP has.
@@ -179,6 +196,28 @@ symptom.probe = { step = "work-@n@", outcome = [@whole@] }"#;
 /// The same, with a Diffie-Hellman exchange of its own.
 const PFS: &str = r#"[[expect]]
 packets = { match = "isakmp.exchangetype == 36 && isakmp.flag_r == 1 && ip.src == 192.0.2.2 && isakmp.key_exchange.dh_group == 31", at = "spoke-@n@.wan", count = ">= 2" }
+[[expect]]
+symptom.probe = { step = "work-@n@", outcome = [@whole@] }"#;
+
+/// ML-KEM-768 before IKE_AUTH.
+const INTERMEDIATE: &str = r#"[[expect]]
+packets = { match = "isakmp.exchangetype == 43 && isakmp.flag_r == 1", at = "spoke-@n@.wan", count = ">= 1" }
+[[expect]]
+symptom.esp-both-ways = { at = "spoke-@n@.wan" }"#;
+
+/// ML-KEM-768 after CREATE_CHILD_SA for the child SA, and nothing is lost.
+const HYBRID_CHILD: &str = r#"[[expect]]
+packets = { match = "isakmp.exchangetype == 36 && isakmp.flag_r == 1 && isakmp.prop.protoid == 3 && isakmp.notify.msgtype == 16441", at = "spoke-@n@.wan", count = ">= 2" }
+[[expect]]
+packets = { match = "isakmp.exchangetype == 44 && isakmp.flag_r == 1 && isakmp.key_exchange.dh_group == 36", at = "spoke-@n@.wan", count = ">= 2" }
+[[expect]]
+symptom.probe = { step = "work-@n@", outcome = [@whole@] }"#;
+
+/// The same for the IKE SA, whose successors say so in their messages, too.
+const HYBRID_IKE_SA: &str = r#"[[expect]]
+packets = { match = "isakmp.exchangetype == 36 && isakmp.flag_r == 1 && isakmp.prop.protoid == 1 && isakmp.notify.msgtype == 16441", at = "spoke-@n@.wan", count = ">= 2" }
+[[expect]]
+packets = { match = "isakmp.exchangetype == 44 && isakmp.flag_r == 1 && isakmp.key_exchange.dh_group == 36", at = "spoke-@n@.wan", count = ">= 2" }
 [[expect]]
 symptom.probe = { step = "work-@n@", outcome = [@whole@] }"#;
 

@@ -160,8 +160,8 @@ impl IkeSa {
             None => self.tasks.push_back(Task::NewChild),
             Some(request) => {
                 let nonces = setup.nonces.clone();
-                match self.finish_child(ctx, request, content, Some(&nonces)) {
-                    Ok(_) => {}
+                match self.accept_child(request, content, Some(&nonces), None) {
+                    Ok(series) => self.go_on(ctx, series, None),
                     Err(why) => self.child_failed(ctx, format!("no child SA: {why}")),
                 }
             }
@@ -240,7 +240,7 @@ impl IkeSa {
                     all.extend(reply);
                     let nonces = setup.nonces.clone();
                     match self.answer_child(ctx, content, Some(&nonces), None) {
-                        Ok((_, child, _)) => all.extend(child),
+                        Ok((series, child)) => all.extend(self.answer(ctx, series, child).0),
                         Err((kind, data)) => {
                             self.log(ctx, format!("no child SA for the peer: {}", content::name(kind)));
                             all.push(parts::notify(kind, &data));

@@ -7,6 +7,7 @@ use wire::ike::emit::Part;
 
 use super::content::Content;
 use super::context::{Context, Order};
+use super::followup::{Goal, Series};
 use super::keys::{ChildKeys, Nonces};
 use super::numbers::{notify, payload};
 use super::parts;
@@ -61,10 +62,10 @@ pub(crate) struct ChildRequest {
 /// A notify that refuses a request, and its data.
 pub(crate) type Refusal = (u16, Vec<u8>);
 
-/// Parts of an agreement.
-struct Agreed {
-    chosen: Chosen,
-    spi_in: u32,
+/// A child SA that is agreed upon, but for its keys.
+pub(crate) struct Agreed {
+    pub(crate) chosen: Chosen,
+    pub(crate) spi_in: u32,
     local_ts: Vec<Selector>,
     remote_ts: Vec<Selector>,
     policy: Option<u32>,
@@ -117,14 +118,14 @@ impl IkeSa {
         all
     }
 
-    /// The peer's answer to our request. `Err`: why there is no child SA.
-    pub(crate) fn finish_child(
-        &mut self,
-        ctx: &mut Context<'_>,
+    /// The peer's answer to our request, in place of the child SA `old`. `Err`: why there is no child SA.
+    pub(crate) fn accept_child(
+        &self,
         request: ChildRequest,
         content: Content<'_>,
         ike_nonces: Option<&Nonces>,
-    ) -> Result<(u32, Nonces), String> {
+        old: Option<u32>,
+    ) -> Result<Series, String> {
         if let Some(error) = content.error() {
             return Err(super::content::name(error.kind));
         }
@@ -152,20 +153,19 @@ impl IkeSa {
         if local_ts.is_empty() || remote_ts.is_empty() {
             return Err("the peer's traffic selectors are outside of what was asked for".into());
         }
-        let keys = self.keys.as_ref().ok_or("no keys")?.child(&chosen, &nonces, secret.as_deref());
         let agreed = Agreed { chosen, spi_in: request.spi_in, local_ts, remote_ts, policy: request.policy };
-        let spi = self.install(ctx, agreed, keys, true)?;
-        Ok((spi, nonces))
+        Ok(Series::new(Goal::Child { agreed, old }, nonces, secret))
     }
 
-    /// The peer asks for a child SA. `replaces`: the one whose keys it renews. `Err`: the notify that refuses it, with its data.
+    /// The peer asks for a child SA. `replaces`: the one whose keys it renews. What is agreed upon, and the payloads of the response.
+    /// `Err`: the notify that refuses it, with its data.
     pub(crate) fn answer_child(
         &mut self,
         ctx: &mut Context<'_>,
         content: Content<'_>,
         ike_nonces: Option<&Nonces>,
         replaces: Option<u32>,
-    ) -> Result<(u32, Vec<Part>, Nonces), Refusal> {
+    ) -> Result<(Series, Vec<Part>), Refusal> {
         let syntax = (notify::INVALID_SYNTAX, Vec::new());
         let offered = content.sa().ok_or_else(|| syntax.clone())?;
         let suites = &ctx.profiles[self.connection].esp;
@@ -209,14 +209,23 @@ impl IkeSa {
         all.extend(ke);
         all.push(parts::selectors(payload::TSI, &remote_ts));
         all.push(parts::selectors(payload::TSR, &local_ts));
-        let [theirs, ours] = self.keys.as_ref().ok_or_else(|| syntax.clone())?.child(&chosen, &nonces, secret.as_deref());
         let policy = replaces.and_then(|spi| self.children.iter().find(|c| c.spi_in == spi)).map(|c| c.policy);
         let agreed = Agreed { chosen, spi_in, local_ts, remote_ts, policy };
-        if replaces.is_some() && ctx.config.misbehave.switches.rekey_without_install {
-            return Ok((spi_in, all, nonces));
-        }
-        let spi = self.install(ctx, agreed, [ours, theirs], false).map_err(|_| (notify::NO_PROPOSAL_CHOSEN, Vec::new()))?;
-        Ok((spi, all, nonces))
+        Ok((Series::new(Goal::Child { agreed, old: replaces }, nonces, secret), all))
+    }
+
+    /// Makes the child SA that is agreed upon. `asked`: by us. Its inbound SPI.
+    pub(crate) fn make_child(
+        &mut self,
+        ctx: &mut Context<'_>,
+        agreed: Agreed,
+        nonces: &Nonces,
+        secrets: &[Vec<u8>],
+        asked: bool,
+    ) -> Result<u32, String> {
+        let [initiator, responder] = self.keys.as_ref().ok_or("no keys")?.child(&agreed.chosen, nonces, secrets);
+        let keys = if asked { [initiator, responder] } else { [responder, initiator] };
+        self.install(ctx, agreed, keys, asked)
     }
 
     /// Own and the peer's selectors that a request may narrow to.

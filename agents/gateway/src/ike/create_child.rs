@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  HDR, SK { [N(REKEY_SA),] SA, Ni, [KEi,] TSi, TSr } ──▶
-//!                              ◀── HDR, SK { SA, Nr, [KEr,] TSi, TSr }    or SK { N(error) }
+//!                              ◀── HDR, SK { SA, Nr, [KEr,] TSi, TSr }    or SK { N(error) }      then `followup.rs`
 //! ```
 
 use std::time::Duration;
@@ -12,7 +12,7 @@ use wire::ike::emit::Part;
 use super::child::{ChildRequest, Phase};
 use super::content::{self, Content};
 use super::context::Context;
-use super::keys::Nonces;
+use super::followup::{self, Series};
 use super::numbers::{exchange, notify};
 use super::parts;
 use super::sa::{Crossed, IkeSa, Task};
@@ -54,8 +54,8 @@ impl IkeSa {
         if let Some(group) = self.other_group(&request, content) {
             return self.send_create_child(ctx, None, Some(group));
         }
-        match self.finish_child(ctx, request, content, None) {
-            Ok(_) => {}
+        match self.accept_child(request, content, None, None) {
+            Ok(series) => self.go_on(ctx, series, followup::link(content)),
             Err(why) => self.child_failed(ctx, format!("no child SA: {why}")),
         }
     }
@@ -76,45 +76,79 @@ impl IkeSa {
             }
             return;
         }
-        match (self.finish_child(ctx, request, content, None), crossed) {
-            (Ok((new, _)), None) => {
-                self.log(ctx, format!("child SA {old:08x} is replaced by {new:08x}"));
-                self.replaced_by_us(ctx, old);
-            }
-            (Ok((new, ours)), Some(crossed)) => self.settle_children(ctx, new, &ours, &crossed),
+        let link = followup::link(content);
+        match (self.accept_child(request, content, None, Some(old)), crossed) {
+            (Ok(series), None) => self.go_on(ctx, series, link),
+            (Ok(series), Some(crossed)) => self.settle_children(ctx, series, link, &crossed),
             (Err(why), None) => self.rekeying_failed(ctx, old, &why),
-            // The peer's own re-keying has made a successor: it deletes the old one.
-            (Err(why), Some(_)) => {
+            (Err(why), Some(crossed)) => {
                 self.log(ctx, format!("own re-keying of {old:08x} has failed ({why}), the peer's has not"));
-                self.set_phase(old, Phase::Replaced);
+                self.leave_to_peer(ctx, &crossed);
             }
         }
     }
 
-    /// Both sides made a successor: the one with the lowest of the four nonces goes, deleted by who made it; the other's maker deletes the
-    /// old SA (RFC 7296 §2.8.1).
-    fn settle_children(&mut self, ctx: &mut Context<'_>, ours: u32, nonces: &Nonces, crossed: &Crossed) {
-        let (old, theirs) = (crossed.old, crossed.theirs);
-        let ours_goes = nonces.lowest() < crossed.lowest.as_slice();
+    /// Both sides asked for a successor: the one with the lowest of the four nonces goes, deleted by who made it; the other's maker deletes the
+    /// old SA (RFC 7296 §2.8.1). With key exchanges still to come there is nothing to delete: the one that goes does not go on
+    /// (RFC 9370 §2.2.4).
+    fn settle_children(&mut self, ctx: &mut Context<'_>, ours: Series, link: Option<Vec<u8>>, crossed: &Crossed) {
+        let old = crossed.old;
+        let ours_goes = ours.nonces.lowest() < crossed.lowest.as_slice();
         self.log(ctx, format!("both sides re-keyed {old:08x} at once: {}", if ours_goes { "ours goes" } else { "the peer's goes" }));
-        if ours_goes {
-            self.set_phase(ours, Phase::Replaced);
-            self.set_phase(old, Phase::Replaced);
-            // The peer has theirs only once it has our response, which may be behind: the old one serves until the peer deletes it.
-            let still = self.children.iter().any(|c| c.spi_in == old);
-            self.use_child(ctx, if still { old } else { theirs });
-            self.tasks.push_back(Task::DeleteChild(ours));
-        } else {
-            self.set_phase(theirs, Phase::Replaced);
-            self.use_child(ctx, ours);
-            self.replaced_by_us(ctx, old);
+        if !ours_goes {
+            self.drop_follow_ups_of(old);
+            if let Some(theirs) = crossed.theirs {
+                self.set_phase(theirs, Phase::Replaced);
+            }
+            return self.go_on(ctx, ours, link);
+        }
+        if let Some(made) = self.make_loser(ctx, ours) {
+            self.set_phase(made, Phase::Replaced);
+            self.tasks.push_back(Task::DeleteChild(made));
+        }
+        self.leave_to_peer(ctx, crossed);
+    }
+
+    /// The peer's re-keying is the one that counts.
+    fn leave_to_peer(&mut self, ctx: &mut Context<'_>, crossed: &Crossed) {
+        let old = crossed.old;
+        match crossed.theirs {
+            // It deletes the old one.
+            Some(theirs) => {
+                self.set_phase(old, Phase::Replaced);
+                // The peer has theirs only once it has our response, which may be behind: the old one serves until the peer deletes it.
+                let still = self.children.iter().any(|c| c.spi_in == old);
+                self.use_child(ctx, if still { old } else { theirs });
+            }
+            // Should it not come to an end, it is our turn again.
+            None => {
+                self.set_phase(old, Phase::Installed);
+                self.use_child(ctx, old);
+                self.try_again(ctx, old);
+            }
         }
     }
 
-    fn replaced_by_us(&mut self, _ctx: &mut Context<'_>, old: u32) {
+    /// Our re-keying has made a successor.
+    pub(crate) fn replaced_by_us(&mut self, old: u32) {
         self.set_phase(old, Phase::Replaced);
         self.timers.clear(Timer::RekeyChild(old));
         self.tasks.push_back(Task::DeleteChild(old));
+    }
+
+    /// The peer's re-keying has made a successor.
+    pub(crate) fn replaced_by_peer(&mut self, ctx: &mut Context<'_>, old: u32, new: u32) {
+        match self.crossed.as_mut().filter(|c| c.old == old) {
+            // Which of them stays is known once our response comes.
+            Some(crossed) => crossed.theirs = Some(new),
+            None => {
+                if let Some(child) = self.children.iter_mut().find(|c| c.spi_in == old && c.phase == Phase::Installed) {
+                    child.phase = Phase::Replaced;
+                }
+            }
+        }
+        self.timers.clear(Timer::RekeyChild(old));
+        self.log(ctx, format!("the peer has replaced child SA {old:08x} by {new:08x}"));
     }
 
     /// Sends on this child SA from now on.
@@ -124,11 +158,16 @@ impl IkeSa {
         }
     }
 
-    fn rekeying_failed(&mut self, ctx: &mut Context<'_>, old: u32, why: &str) {
-        let after = RETRY + Duration::from_millis(u64::from(ctx.rng.u32() % 5000));
+    pub(crate) fn rekeying_failed(&mut self, ctx: &mut Context<'_>, old: u32, why: &str) {
+        let after = self.try_again(ctx, old);
         self.log(ctx, format!("no new keys for child SA {old:08x}: {why}; tried again in {:.1} s", after.as_secs_f32()));
         self.set_phase(old, Phase::Installed);
+    }
+
+    fn try_again(&mut self, ctx: &mut Context<'_>, old: u32) -> Duration {
+        let after = RETRY + Duration::from_millis(u64::from(ctx.rng.u32() % 5000));
         self.timers.set(Timer::RekeyChild(old), ctx.now + after);
+        after
     }
 
     /// The group that the peer wants instead, if we can do it and have not just tried.
@@ -157,27 +196,17 @@ impl IkeSa {
                 Err(refusal) => return refusal,
             },
         };
-        match self.answer_child(ctx, content, None, replaced) {
+        let (series, all) = match self.answer_child(ctx, content, None, replaced) {
+            Ok(agreed) => agreed,
             Err((kind, data)) => {
                 self.log(ctx, format!("the peer's request for a child SA is refused: {}", content::name(kind)));
-                vec![parts::notify(kind, &data)]
+                return vec![parts::notify(kind, &data)];
             }
-            Ok((new, all, nonces)) => {
-                if let Some(old) = replaced.and_then(|spi| self.children.iter_mut().find(|c| c.spi_in == spi)) {
-                    let spi = old.spi_in;
-                    match old.phase {
-                        Phase::Rekeying => {
-                            let (old, lowest) = (old.spi_in, nonces.lowest().to_vec());
-                            self.crossed = Some(Crossed { old, theirs: new, lowest });
-                        }
-                        _ => old.phase = Phase::Replaced,
-                    }
-                    self.timers.clear(Timer::RekeyChild(spi));
-                    self.log(ctx, format!("the peer has replaced child SA {spi:08x} by {new:08x}"));
-                }
-                all
-            }
+        };
+        if let Some(old) = replaced.filter(|spi| self.phase(*spi) == Some(Phase::Rekeying)) {
+            self.crossed = Some(Crossed { old, theirs: None, lowest: series.nonces.lowest().to_vec() });
         }
+        self.answer(ctx, series, all).0
     }
 
     /// The child SA whose keys the peer wants to renew, by its own inbound SPI. `Err`: the response that refuses.
@@ -191,6 +220,8 @@ impl IkeSa {
         match child.phase {
             // We are closing it (RFC 7296 §2.25.1).
             Phase::Deleting | Phase::Replaced => Err(vec![parts::notify(notify::TEMPORARY_FAILURE, &[])]),
+            // The peer has answered our own request without having seen the crossing: that one goes on (RFC 9370 §2.2.4).
+            Phase::Rekeying if self.follows_up() => Err(vec![parts::notify(notify::TEMPORARY_FAILURE, &[])]),
             Phase::Installed | Phase::Rekeying => Ok(child.spi_in),
         }
     }

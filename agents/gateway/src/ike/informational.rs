@@ -163,8 +163,8 @@ impl IkeSa {
     fn peer_closed(&mut self, ctx: &mut Context<'_>, why: &str) {
         let replaced = matches!(self.state, State::Replaced | State::Closing);
         let action = ctx.config.connections[self.connection].close_action;
-        if let Some(collision) = self.collision.take() {
-            self.succeed(ctx, *collision.theirs, false);
+        if let Some(theirs) = self.collision.take().and_then(|c| c.theirs) {
+            self.succeed(ctx, *theirs, false);
         }
         let had_children = !self.children.is_empty();
         // Gone only once its response is on its way.

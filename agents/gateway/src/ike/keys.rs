@@ -1,4 +1,6 @@
 //! Keying material: RFC 7296 §2.14 (IKE SA), §2.17 (child SAs), §2.18 (re-keyed IKE SAs), RFC 9370 §2.2 (additional key exchanges).
+//!
+//! `secrets` are SK(0) … SK(n): what the key exchange of CREATE_CHILD_SA gave, and those that followed it (RFC 9370 §2.2.4).
 
 use peer::Ikev2Keys;
 use wire::crypto::{Cipher, Integrity};
@@ -43,9 +45,9 @@ impl SaKeys {
         Some(SaKeys::expand(prf, chosen.cipher, chosen.integrity, &seed, nonces, spis))
     }
 
-    /// Of an IKE SA that replaces this one: `SKEYSEED = prf(SK_d (old), g^ir (new) | Ni | Nr)`, with the old SA's PRF.
-    pub(crate) fn rekeyed(&self, chosen: &Chosen, nonces: &Nonces, secret: &[u8], spis: (u64, u64)) -> Option<SaKeys> {
-        let seed = self.prf.compute(&self.d, &[secret, &nonces.i, &nonces.r]);
+    /// Of an IKE SA that replaces this one: `SKEYSEED = prf(SK_d (old), SK(0) | Ni | Nr | SK(1) | … | SK(n))`, with the old SA's PRF.
+    pub(crate) fn rekeyed(&self, chosen: &Chosen, nonces: &Nonces, secrets: &[Vec<u8>], spis: (u64, u64)) -> Option<SaKeys> {
+        let seed = self.prf.compute(&self.d, &[&seed(nonces, secrets)]);
         Some(SaKeys::expand(chosen.prf?, chosen.cipher, chosen.integrity, &seed, nonces, spis))
     }
 
@@ -83,9 +85,10 @@ impl SaKeys {
         }
     }
 
-    /// `KEYMAT = prf+(SK_d, [g^ir |] Ni | Nr)`: encryption and integrity key of the exchange initiator's outbound SA, then of the responder's.
-    pub(crate) fn child(&self, chosen: &Chosen, nonces: &Nonces, secret: Option<&[u8]>) -> [ChildKeys; 2] {
-        let seed = [secret.unwrap_or_default(), &nonces.i, &nonces.r].concat();
+    /// `KEYMAT = prf+(SK_d, [SK(0) |] Ni | Nr [| SK(1) | … | SK(n)])`: encryption and integrity key of the exchange initiator's outbound SA,
+    /// then of the responder's.
+    pub(crate) fn child(&self, chosen: &Chosen, nonces: &Nonces, secrets: &[Vec<u8>]) -> [ChildKeys; 2] {
+        let seed = seed(nonces, secrets);
         let (e, a) = (chosen.cipher.key_len(), if chosen.cipher.is_aead() { 0 } else { chosen.integrity.key_len() });
         let material = self.prf.plus(&self.d, &seed, 2 * (e + a));
         let half = |from: usize| {
@@ -97,9 +100,28 @@ impl SaKeys {
     }
 }
 
+/// `[SK(0) |] Ni | Nr [| SK(1) | … | SK(n)]`.
+fn seed(nonces: &Nonces, secrets: &[Vec<u8>]) -> Vec<u8> {
+    let (first, others) = secrets.split_at(secrets.len().min(1));
+    [first.concat().as_slice(), &nonces.i, &nonces.r, &others.concat()].concat()
+}
+
 /// Keys of one direction of a child SA.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct ChildKeys {
     pub(crate) encryption: Vec<u8>,
     pub(crate) integrity: Vec<u8>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_secret_goes_before_the_nonces_and_the_others_after_them() {
+        let nonces = Nonces { i: b"Ni".to_vec(), r: b"Nr".to_vec() };
+        let secrets = [b"0".to_vec(), b"1".to_vec(), b"2".to_vec()];
+        let all = [&secrets[..0], &secrets[..1], &secrets].map(|s| String::from_utf8(seed(&nonces, s)).unwrap());
+        assert_eq!(all, ["NiNr", "0NiNr", "0NiNr12"]);
+    }
 }

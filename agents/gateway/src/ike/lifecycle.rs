@@ -70,6 +70,7 @@ impl IkeSa {
             Timer::Liveness => self.check_liveness(ctx),
             Timer::NatKeepalive => self.keep_mapping(ctx),
             Timer::Replaced => self.state = State::Gone,
+            Timer::ExpectFollowUp(link) => self.forget_follow_up(ctx, link),
             Timer::RekeyChild(spi) if !switches.ignore_soft_expiry => self.tasks.push_back(Task::RekeyChild(spi)),
             Timer::ExpireChild(spi) if !switches.ignore_hard_expiry => self.expire_child(ctx, spi, "its lifetime has ended"),
             Timer::RekeyChild(_) | Timer::ExpireChild(_) => {}
@@ -133,7 +134,8 @@ impl IkeSa {
     /// Begins what waits, one exchange after the other.
     pub(crate) fn pump(&mut self, ctx: &mut Context<'_>) {
         while self.window.pending.is_none() && !self.is_gone() {
-            let Some(task) = self.tasks.pop_front() else { return };
+            let ready = self.tasks.iter().position(|t| !self.must_wait(t));
+            let Some(task) = ready.and_then(|index| self.tasks.remove(index)) else { return };
             let open = matches!(self.state, State::Established);
             match task {
                 Task::Refuse(kind) => self.send_refusal(ctx, kind),
@@ -149,7 +151,7 @@ impl IkeSa {
         }
     }
 
-    fn phase(&self, spi_in: u32) -> Option<Phase> {
+    pub(crate) fn phase(&self, spi_in: u32) -> Option<Phase> {
         self.children.iter().find(|c| c.spi_in == spi_in).map(|c| c.phase.clone())
     }
 
@@ -227,6 +229,7 @@ impl IkeSa {
         self.close_children(ctx);
         self.timers.clear_all();
         self.tasks.clear();
+        self.follow_ups.clear();
         self.window.pending = None;
         if told {
             let connection = ctx.connection(self.connection).name.clone();

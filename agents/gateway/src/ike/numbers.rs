@@ -7,6 +7,7 @@ pub(crate) mod exchange {
     pub(crate) const CREATE_CHILD_SA: u8 = 36;
     pub(crate) const INFORMATIONAL: u8 = 37;
     pub(crate) const IKE_INTERMEDIATE: u8 = 43;
+    pub(crate) const IKE_FOLLOWUP_KE: u8 = 44;
 }
 
 /// Payload types.
@@ -41,6 +42,7 @@ pub(crate) mod notify {
     pub(crate) const TS_UNACCEPTABLE: u16 = 38;
     pub(crate) const TEMPORARY_FAILURE: u16 = 43;
     pub(crate) const CHILD_SA_NOT_FOUND: u16 = 44;
+    pub(crate) const STATE_NOT_FOUND: u16 = 47;
     /// The first status type.
     pub(crate) const STATUS: u16 = 16384;
     pub(crate) const INITIAL_CONTACT: u16 = 16384;
@@ -57,6 +59,7 @@ pub(crate) mod notify {
     pub(crate) const IKEV2_FRAGMENTATION_SUPPORTED: u16 = 16430;
     pub(crate) const SIGNATURE_HASH_ALGORITHMS: u16 = 16431;
     pub(crate) const INTERMEDIATE_EXCHANGE_SUPPORTED: u16 = 16438;
+    pub(crate) const ADDITIONAL_KEY_EXCHANGE: u16 = 16441;
 }
 
 /// Header flags (RFC 7296 §3.1).

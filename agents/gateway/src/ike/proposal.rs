@@ -32,7 +32,7 @@ pub(crate) struct Suite {
     pub(crate) integrities: Vec<Integrity>,
     pub(crate) prfs: Vec<Prf>,
     pub(crate) groups: Vec<Group>,
-    /// Additional key exchanges, `ke1_` … `ke7_`.
+    /// Additional key exchanges, `ke1_` … `ke7_`: RFC 9370.
     pub(crate) additional: Vec<(u8, Group)>,
     pub(crate) esn: Vec<bool>,
 }
@@ -61,6 +61,9 @@ impl Suite {
         }
         if suite.ciphers.is_empty() {
             return Err(format!("the proposal `{text}` has no encryption algorithm"));
+        }
+        if suite.groups.is_empty() && !suite.additional.is_empty() {
+            return Err(format!("the proposal `{text}` has additional key exchanges, but no group for the first one (RFC 9370 §2.2.1)"));
         }
         Ok(suite)
     }
@@ -180,7 +183,13 @@ fn common(suite: &Suite, offered: &Proposal, preferred: Option<Group>) -> Option
     let mut additional = Vec::new();
     for kind in kind::ADDKE1..=kind::ADDKE7 {
         let ours: Vec<Group> = suite.additional.iter().filter(|(k, _)| *k == kind).map(|(_, g)| *g).collect();
-        if let Some(group) = choose_group(&ours, &ids(kind), None)? {
+        // None twice, nor once more what comes first (RFC 9370 §2.2.1).
+        let taken = |g: &Group| group == Some(*g) || additional.iter().any(|(_, a)| a == g);
+        let free: Vec<Group> = ours.iter().copied().filter(|g| !taken(g)).collect();
+        if free.is_empty() && !ours.is_empty() {
+            return None;
+        }
+        if let Some(group) = choose_group(&free, &ids(kind), None)? {
             additional.push((kind, group));
         }
     }

@@ -67,7 +67,11 @@ impl IkeSa {
 
     /// Is a child SA asked for right now?
     pub(crate) fn asks_for_child(&self) -> bool {
-        self.window.pending.as_ref().is_some_and(|p| matches!(p.asked, Asked::NewChild(_) | Asked::RekeyChild(..)))
+        self.window.pending.as_ref().is_some_and(|p| match &p.asked {
+            Asked::NewChild(_) | Asked::RekeyChild(..) => true,
+            Asked::FollowUp(expected) => !expected.series.is_for_ike(),
+            _ => false,
+        })
     }
 
     /// Is it the message that is due? A repeated request is answered as it was.
@@ -140,6 +144,7 @@ impl IkeSa {
             Asked::NewChild(request) => self.handle_new_child_response(ctx, *request, content),
             Asked::RekeyChild(old, request) => self.handle_rekey_child_response(ctx, old, *request, content),
             Asked::RekeyIke(request) => self.handle_rekey_ike_response(ctx, *request, content),
+            Asked::FollowUp(expected) => self.handle_follow_up_response(ctx, *expected, content),
             Asked::DeleteChild(spi) => self.remove_child(ctx, spi, true),
             Asked::DeleteIke => {
                 self.close_children(ctx);
@@ -181,6 +186,18 @@ impl IkeSa {
             (exchange::CREATE_CHILD_SA, State::Established) => {
                 self.state = State::Established;
                 self.handle_create(ctx, content, id);
+            }
+            (exchange::IKE_FOLLOWUP_KE, State::Established) => {
+                self.state = State::Established;
+                let (answer, new) = self.handle_follow_up_request(ctx, content);
+                self.respond(ctx, exchange::IKE_FOLLOWUP_KE, id, answer);
+                if let Some(new) = new {
+                    self.succeed(ctx, new, false);
+                }
+            }
+            (exchange::IKE_FOLLOWUP_KE, state @ (State::Replaced | State::Closing)) => {
+                self.state = state;
+                self.respond(ctx, message.exchange, id, vec![parts::notify(notify::STATE_NOT_FOUND, &[])]);
             }
             (exchange::CREATE_CHILD_SA, state @ (State::Replaced | State::Closing)) => {
                 self.state = state;

@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 
 use super::child::{Child, ChildRequest};
 use super::eap::Eap;
+use super::followup::ExpectFollowUp;
 use super::keys::{Nonces, SaKeys};
 use super::natt::Nat;
 use super::proposal::Chosen;
@@ -134,8 +135,8 @@ pub(crate) enum Task {
 
 /// A re-keying that the peer began while ours was under way (RFC 7296 §2.8.1, §2.8.2).
 pub(crate) struct Collision {
-    /// The new IKE SA that came of theirs.
-    pub(crate) theirs: Box<IkeSa>,
+    /// The new IKE SA that came of theirs; `None`: it is not over yet.
+    pub(crate) theirs: Option<Box<IkeSa>>,
     /// The lowest nonce of theirs.
     pub(crate) lowest: Vec<u8>,
 }
@@ -144,8 +145,8 @@ pub(crate) struct Collision {
 pub(crate) struct Crossed {
     /// Inbound SPI of the old child.
     pub(crate) old: u32,
-    /// Inbound SPI of the successor that came of theirs.
-    pub(crate) theirs: u32,
+    /// Inbound SPI of the successor that came of theirs; `None`: it is not over yet.
+    pub(crate) theirs: Option<u32>,
     /// The lowest nonce of theirs.
     pub(crate) lowest: Vec<u8>,
 }
@@ -182,6 +183,10 @@ pub(crate) struct IkeSa {
     pub(crate) gives_way: bool,
     pub(crate) collision: Option<Collision>,
     pub(crate) crossed: Option<Crossed>,
+    /// What the peer asked for in CREATE_CHILD_SA and has not finished yet.
+    pub(crate) follow_ups: Vec<ExpectFollowUp>,
+    /// How often in a row the peer had forgotten what we asked for in CREATE_CHILD_SA.
+    pub(crate) forgotten: u32,
     /// The address that the peer gave us (RFC 7296 §3.15).
     pub(crate) virtual_ip: Option<std::net::IpAddr>,
     /// The address that we gave the peer.
@@ -215,6 +220,8 @@ impl IkeSa {
             gives_way: false,
             collision: None,
             crossed: None,
+            follow_ups: Vec::new(),
+            forgotten: 0,
             virtual_ip: None,
             leased: None,
         }

@@ -21,6 +21,8 @@ pub(crate) enum Timer {
     NatKeepalive,
     /// A replaced IKE SA whose DELETE does not come is forgotten.
     Replaced,
+    /// The peer goes on with its key exchanges no more: what was agreed upon so far, under this link, is forgotten (RFC 9370 §2.2.4).
+    ExpectFollowUp(u64),
     /// The child SA with this inbound SPI gets new keys.
     RekeyChild(u32),
     /// The child SA's hard lifetime ends (RFC 4301 §4.4.2.1).
@@ -43,6 +45,7 @@ impl Timer {
             Timer::Liveness => "liveness check",
             Timer::NatKeepalive => "NAT keepalive",
             Timer::Replaced => "end of a replaced IKE SA",
+            Timer::ExpectFollowUp(_) => "end of the wait for IKE_FOLLOWUP_KE",
             Timer::RekeyChild(_) => "re-keying of a child SA",
             Timer::ExpireChild(_) => "end of a child SA",
             Timer::Inactivity(_) => "inactivity check",

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use wire::ike::decrypt::Plaintext;
 
 use super::child::ChildRequest;
+use super::followup::ExpectFollowUpResponse;
 use super::rekey_ike::RekeyRequest;
 
 /// What an outstanding request asked for.
@@ -16,6 +17,7 @@ pub(crate) enum Asked {
     /// Inbound SPI of the child SA that gets new keys.
     RekeyChild(u32, Box<ChildRequest>),
     RekeyIke(Box<RekeyRequest>),
+    FollowUp(Box<ExpectFollowUpResponse>),
     /// Inbound SPI.
     DeleteChild(u32),
     DeleteIke,
