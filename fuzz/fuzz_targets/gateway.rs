@@ -162,6 +162,7 @@ fn config(side: usize) -> GatewayConfig {
         nat_traversal: true,
         force_encap: false,
         keying_tries: 1,
+        more_children: vec![],
         options: Options::default(),
     };
     GatewayConfig { name: here.into(), connections: vec![connection], ..GatewayConfig::default() }

@@ -162,6 +162,7 @@ fn connection(
         nat_traversal: own.flag("nat-traversal"),
         force_encap: own.flag("force-encap"),
         keying_tries: own.int("keying-tries").and_then(|n| u32::try_from(n).ok()).unwrap_or(1),
+        more_children: Vec::new(),
     }
 }
 

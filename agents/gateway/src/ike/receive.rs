@@ -65,9 +65,20 @@ impl IkeSa {
         }
     }
 
-    /// Is a child SA asked for right now?
-    pub(crate) fn asks_for_child(&self) -> bool {
+    /// Is this child SA, or its successor, asked for right now?
+    pub(crate) fn asks_for_child(&self, index: usize) -> bool {
+        let asked = self.window.pending.as_ref().map(|p| &p.asked);
+        asked.is_some_and(|a| matches!(a, Asked::NewChild(r) | Asked::RekeyChild(_, r) if r.index == index))
+    }
+
+    /// Is some child SA, or the successor of one, asked for right now?
+    pub(crate) fn asks_for_any_child(&self) -> bool {
         self.window.pending.as_ref().is_some_and(|p| matches!(p.asked, Asked::NewChild(_) | Asked::RekeyChild(..)))
+    }
+
+    /// Is a child SA asked for right now that is nobody's successor?
+    pub(crate) fn asks_for_new_child(&self) -> bool {
+        self.window.pending.as_ref().is_some_and(|p| matches!(p.asked, Asked::NewChild(_)))
     }
 
     /// Is it the message that is due? A repeated request is answered as it was.

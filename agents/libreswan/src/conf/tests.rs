@@ -65,6 +65,7 @@ fn settings() -> GatewayConfig {
         nat_traversal: true,
         force_encap: false,
         keying_tries: 0,
+        more_children: vec![],
     };
     GatewayConfig { name: "west".into(), connections: vec![connection], ..GatewayConfig::default() }
 }
