@@ -324,7 +324,8 @@ impl Plan {
                 let methods = [c.auth.own, c.auth.peer];
                 let others = [
                     (c.mode == EspMode::Transport, Capability::Transport),
-                    (!c.ah_proposals.is_empty(), Capability::Ah),
+                    (c.children().iter().any(|child| !child.ah_proposals.is_empty()), Capability::Ah),
+                    (!c.more_children.is_empty(), Capability::MoreChildren),
                     (methods.contains(&AuthMethod::Certificate), Capability::Certificates),
                     (methods.iter().any(|m| m.is_eap()), Capability::Eap),
                 ];

@@ -17,6 +17,7 @@ pub const CAPABILITIES: &[&str] = &[
     "natt-off",
     "certificates",
     "eap",
+    "more-children",
     "misbehave",
 ];
 /// What a scenario may need: capabilities of its gateways, and of the world.
@@ -34,6 +35,7 @@ pub const NEEDS: &[&str] = &[
     "natt-off",
     "certificates",
     "eap",
+    "more-children",
     "misbehave",
     VIRTUAL_TIME,
 ];
