@@ -34,6 +34,7 @@ const LACKS: &[Lack] = &[
     },
     Lack { peer: "libreswan", what: &["mlkem"], reason: "libreswan has no ML-KEM" },
     Lack { peer: "libreswan", what: CERTIFICATES, reason: "the lab gives libreswan pre-shared keys only" },
+    Lack { peer: "openiked", what: &["two child SAs"], reason: "OpenIKED makes one child SA of all selectors towards a peer" },
     Lack { peer: "openiked", what: CERTIFICATES, reason: "the lab gives OpenIKED pre-shared keys only" },
     Lack { peer: "openiked", what: &["aes128gcm", "aes192gcm", "aes256gcm", "chacha20"], reason: "PF_KEY on Linux has no AEAD ciphers" },
     Lack {
