@@ -163,7 +163,8 @@ impl Machine for Pipe {
                 self.effects.push_back(Effect::Failed { connection: name, reason: "AUTHENTICATION_FAILED".into() });
             }
             Command::Initiate(name) => {
-                self.up = true;
+                // Otherwise another child is still missing.
+                self.up = c.psk != "half";
                 self.event(GatewayEventKind::ChildUp { connection: name.clone(), child: name, spi_in: 1, spi_out: 1 });
                 // On purpose after the news.
                 self.effects.push_back(Effect::Keys(self.keys()));
