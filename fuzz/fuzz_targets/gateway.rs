@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use gateway::{Command, Effect, Gateway, Time};
 use libfuzzer_sys::fuzz_target;
-use peer::{Authentication, ChildAction, Connection, EspMode, GatewayConfig, IkeMode, Options};
+use peer::{Authentication, Child, ChildAction, Connection, EspMode, GatewayConfig, IkeMode, Options};
 
 /// Deeds of one input.
 const DEEDS: usize = 24;
@@ -134,6 +134,15 @@ impl Pair {
 fn config(side: usize) -> GatewayConfig {
     let (names, nets) = (["west", "east"], ["10.1.0.0/16", "10.2.0.0/16"]);
     let (here, there) = (names[side], names[1 - side]);
+    let others = ["10.3.0.0/16", "10.4.0.0/16"];
+    let second = Child {
+        name: format!("{here}-{there}-2"),
+        esp_proposals: vec!["aes128-sha256-x25519".into()],
+        local_ts: vec![others[side].parse().expect("a prefix")],
+        remote_ts: vec![others[1 - side].parse().expect("a prefix")],
+        child_rekey: Some(Duration::from_secs(15)),
+        ..Child::default()
+    };
     let connection = Connection {
         name: format!("{here}-{there}"),
         peer: there.into(),
@@ -162,7 +171,7 @@ fn config(side: usize) -> GatewayConfig {
         nat_traversal: true,
         force_encap: false,
         keying_tries: 1,
-        more_children: vec![],
+        more_children: vec![second],
         options: Options::default(),
     };
     GatewayConfig { name: here.into(), connections: vec![connection], ..GatewayConfig::default() }

@@ -42,7 +42,7 @@ fn spis(pair: &Pair, side: usize, which: u8) -> (u32, u32) {
         }
         _ => None,
     };
-    pair.sides[side].events.iter().filter_map(of_it).next_back().unwrap()
+    pair.sides[side].events.iter().filter_map(of_it).next_back().expect("it has come up")
 }
 
 fn is_up(pair: &Pair) -> [bool; 2] {
@@ -168,7 +168,8 @@ fn both_move_to_a_new_ike_sa() {
 
 #[test]
 fn the_second_is_refused_and_the_first_stays() {
-    let refusals: [(fn(&mut GatewayConfig), &str); 2] = [
+    type Tweak = fn(&mut GatewayConfig);
+    let refusals: [(Tweak, &str); 2] = [
         (|e| e.connections[0].more_children.clear(), "TS_UNACCEPTABLE"),
         (|e| e.connections[0].more_children[0].esp_proposals = vec!["aes128-sha512".into()], "NO_PROPOSAL_CHOSEN"),
     ];

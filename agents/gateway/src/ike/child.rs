@@ -236,10 +236,9 @@ impl IkeSa {
             let (local, remote) = self.allowed_selectors(ctx, *index, None);
             let possible = !selector::narrow(&tsi, &remote).is_empty() && !selector::narrow(&tsr, &local).is_empty();
             let inside = |offered: &Selector, allowed: &[Selector]| allowed.iter().any(|a| a.includes(offered));
-            let whole = tsi.iter().all(|t| inside(t, &remote)) && tsr.iter().all(|t| inside(t, &local));
+            let fits = |most: usize| tsi.iter().take(most).all(|t| inside(t, &remote)) && tsr.iter().take(most).all(|t| inside(t, &local));
             // The first ones may be those of the packet that the SA is for (RFC 7296 §2.9).
-            let first = tsi.first().is_some_and(|t| inside(t, &remote)) && tsr.first().is_some_and(|t| inside(t, &local));
-            (possible, whole, first)
+            (possible, fits(usize::MAX), fits(1))
         };
         let best = (0..ctx.profiles[self.connection].children.len()).rev().max_by_key(fit);
         best.filter(|index| fit(index).0 || ctx.config.misbehave.switches.no_narrowing)
