@@ -33,3 +33,17 @@ impl Families {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_is_told_of_as_its_connections() {
+        let families = Families(Arc::new([("net".into(), "net".into()), ("net".into(), "net-dmz".into())]));
+        assert_eq!(families.children("net"), ["net", "net-dmz"]);
+        let mut told = GatewayEventKind::ChildDown { connection: "net-dmz".into(), child: "net-dmz".into() };
+        families.adopt(&mut told);
+        assert_eq!(told, GatewayEventKind::ChildDown { connection: "net".into(), child: "net-dmz".into() });
+    }
+}

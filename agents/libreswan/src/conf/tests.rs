@@ -129,3 +129,16 @@ fn what_it_does_not_have_is_refused_by_name() {
     assert!(refused(|c| c.esp_proposals = vec!["aes128".into()]).starts_with("esp_proposals"));
     assert!(refused(|c| c.nat_traversal = false).starts_with("nat_traversal"));
 }
+
+#[test]
+fn children_share_a_secret() {
+    let mut config = settings();
+    let first = &mut config.connections[0];
+    let (local_ts, remote_ts) = (vec!["10.1.1.0/24".parse().unwrap()], vec!["10.2.1.0/24".parse().unwrap()]);
+    let esp_proposals = vec!["aes256-sha256".into()];
+    first.more_children = vec![peer::Child { name: "west-east-dmz".into(), esp_proposals, local_ts, remote_ts, ..Default::default() }];
+    let first = first.clone();
+    config.connections = first.children().into_iter().map(|child| first.alone(child)).collect();
+    assert_eq!(missing(&config, &["conn west-east", "leftsubnet=10.1.0.0/24", "conn west-east-dmz", "leftsubnet=10.1.1.0/24"]), [""; 0]);
+    assert_eq!(render(&Found::sample(), &config).unwrap().secrets.lines().count(), 1);
+}

@@ -184,8 +184,8 @@ impl Machine for Pipe {
         Ok(())
     }
 
-    fn is_up(&self, _: &str) -> bool {
-        self.up
+    fn is_up(&self, connection: &str) -> bool {
+        self.up && self.birth.config.connections[0].name == connection
     }
 
     fn handle_timeout(&mut self, now: Time) {
