@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use faultlab_gateway::Command;
 use libfuzzer_sys::fuzz_target;
-use peer::{ChildAction, GatewayConfig};
+use peer::{Child, ChildAction, GatewayConfig};
 
 /// The pair of gateways of the tests in memory.
 #[path = "../../agents/gateway/tests/sim/mod.rs"]
@@ -54,6 +54,16 @@ fn hasten(side: &mut GatewayConfig) {
         connection.dpd_delay = Some(Duration::from_secs(3));
         connection.dpd_action = ChildAction::Start;
         connection.mobike = true;
+        let [near, far] = if side.name == "west" { ["10.3.0.0/16", "10.4.0.0/16"] } else { ["10.4.0.0/16", "10.3.0.0/16"] };
+        let net = |text: &str| text.parse().expect("a prefix");
+        connection.more_children = vec![Child {
+            name: format!("{}-2", connection.name),
+            esp_proposals: vec!["aes128-sha256-x25519".into()],
+            local_ts: vec![net(near)],
+            remote_ts: vec![net(far)],
+            child_rekey: Some(Duration::from_secs(15)),
+            ..Child::default()
+        }];
     }
 }
 

@@ -114,8 +114,54 @@ packets = { match = "esp", at = "west.wan" }
 }
 
 #[test]
+fn children_inherit_what_they_do_not_say() {
+    let s = load(
+        r#"
+[scenario]
+title = "x"
+kind = "control"
+[network]
+layout = "two-gateways-dmz"
+[gateway.all]
+child-rekey = "1h"
+child-life = "2h"
+[gateway.west]
+local-ts = ["10.1.0.0/24"]
+esp-proposals = ["aes128-sha1"]
+[[gateway.west.children]]
+name = "dmz"
+local-ts = ["10.1.1.0/24"]
+child-rekey = "0s"
+[[gateway.west.children]]
+name = "voice"
+local-ts = ["10.1.2.0/24"]
+esp-proposals = ["aes256-sha256"]
+"#,
+    );
+    let west = &s.broken.gateway("west").unwrap().connections[0];
+    let [first, dmz, voice] = west.children().try_into().unwrap();
+    assert_eq!([first.name.as_str(), dmz.name.as_str(), voice.name.as_str()], ["west-east", "west-east-dmz", "west-east-voice"]);
+    assert_eq!((&dmz.local_ts, &dmz.remote_ts), (&vec!["10.1.1.0/24".parse().unwrap()], &first.remote_ts));
+    assert_eq!((dmz.child_rekey, voice.child_rekey, dmz.child_life), (None, first.child_rekey, first.child_life));
+    assert_eq!((dmz.esp_proposals, voice.esp_proposals), (first.esp_proposals, vec!["aes256-sha256".to_owned()]));
+    assert!(s.broken.gateway("east").unwrap().connections[0].more_children.is_empty());
+    assert!(s.broken.needs().contains(&peer::Capability::MoreChildren));
+}
+
+#[test]
+fn a_child_may_be_for_one_of_several_peers() {
+    let s = load(
+        "[scenario]\ntitle = \"x\"\nkind = \"control\"\n[network]\nlayout = \"star\"\nspokes = 2\n\
+         [[gateway.hub.children]]\nname = \"dmz\"\npeer = \"spoke-2\"\nlocal-ts = [\"10.3.0.0/24\"]\n",
+    );
+    let children = s.broken.gateway("hub").unwrap().connections.iter().map(|c| c.children().len()).collect::<Vec<_>>();
+    assert_eq!(children, [1, 2]);
+}
+
+#[test]
 fn every_layout_makes_a_control_in_both_families() {
-    let fixed = ["two-gateways", "two-gateways-mid", "two-gateways-stranger", "road-warrior-nat", "roaming"].map(|layout| (layout, 0));
+    let fixed = ["two-gateways", "two-gateways-dmz", "two-gateways-mid", "two-gateways-stranger", "road-warrior-nat", "roaming"]
+        .map(|layout| (layout, 0));
     for (layout, spokes) in fixed.into_iter().chain([("star", 1), ("star", 3), ("star", 50)]) {
         for ip in ["v4", "v6"] {
             let spokes_line = if spokes > 0 { format!("spokes = {spokes}\n") } else { String::new() };

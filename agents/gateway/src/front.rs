@@ -8,7 +8,7 @@ use wire::ike::{Body, Message};
 
 use crate::crypto::Prf;
 use crate::esp::{PathEvent, PolicyParams};
-use crate::gateway::{Arrival, Command, Effect, Gateway, Outer, Verdict};
+use crate::gateway::{Arrival, Effect, Gateway, Outer, Planned, Verdict};
 use crate::ike::context::Order;
 use crate::ike::init::{self, Answer};
 use crate::ike::numbers::{exchange, notify};
@@ -23,11 +23,12 @@ const IKE_PORT: u16 = 500;
 impl Gateway {
     /// What the settings say about the beginning.
     pub(crate) fn start(&mut self) {
-        for index in 0..self.config.connections.len() {
-            match self.config.connections[index].start_action {
+        for connection in 0..self.config.connections.len() {
+            let children = self.all_children(connection);
+            match self.config.connections[connection].start_action {
                 peer::ChildAction::None => {}
-                peer::ChildAction::Trap => self.set_trap(index),
-                peer::ChildAction::Start => self.planned.push((Time::ZERO, index, 1)),
+                peer::ChildAction::Trap => self.set_traps(connection, &children),
+                peer::ChildAction::Start => self.planned.push(Planned { at: Time::ZERO, connection, children, attempt: 1 }),
             }
         }
         self.tell_routes();
@@ -75,9 +76,8 @@ impl Gateway {
         while let Some(event) = self.path.poll_event() {
             match event {
                 PathEvent::Acquire { policy, .. } => {
-                    let connection = usize::try_from(policy).ok().filter(|c| *c < self.config.connections.len());
-                    if let Some(connection) = connection {
-                        self.initiate(now, connection, 1);
+                    if let Some((connection, child)) = self.trapped(policy) {
+                        self.initiate(now, connection, vec![child], 1);
                     }
                 }
                 PathEvent::Soft { policy, spi, outbound } => {
@@ -242,77 +242,18 @@ impl Gateway {
         }
     }
 
-    /// What the operator wants. `Err`: it knows no such connection.
-    pub fn command(&mut self, now: Time, command: Command) -> Result<(), String> {
-        match command {
-            Command::Initiate(name) => {
-                let connection = self.connection(&name)?;
-                self.initiate(now, connection, 1);
-            }
-            Command::RekeyChild(name) => self.give_task(now, &name, |sa| sa.children.first().map(|c| Task::RekeyChild(c.spi_in)))?,
-            Command::RekeyIke(name) => self.give_task(now, &name, |_| Some(Task::RekeyIke))?,
-            Command::Close(name) => self.give_task(now, &name, |_| Some(Task::DeleteIke))?,
-            Command::Shutdown => {
-                self.planned.clear();
-                for own in self.sas.keys().copied().collect::<Vec<_>>() {
-                    self.with_sa(now, own, |sa, ctx| {
-                        // Whatever is outstanding does not matter any more.
-                        sa.window.pending = None;
-                        sa.tasks.clear();
-                        sa.tasks.push_back(Task::DeleteIke);
-                        sa.pump(ctx);
-                    });
-                }
-            }
-            Command::Moved { from, to } => {
-                for c in self.config.connections.iter_mut().filter(|c| c.local == from) {
-                    c.local = to;
-                }
-                for own in self.sas.iter().filter(|(_, sa)| sa.local.ip() == from).map(|(own, _)| *own).collect::<Vec<_>>() {
-                    self.with_sa(now, own, |sa, ctx| {
-                        if sa.announced.mobike {
-                            sa.local.set_ip(to);
-                            sa.tasks.push_back(Task::Addresses);
-                            sa.pump(ctx);
-                        }
-                    });
-                }
-            }
-            Command::PathMtu { to, mtu } => {
-                self.path.set_path_mtu(now, to, mtu);
-            }
-            Command::LinkMtu(mtu) => self.path.set_link_mtu(mtu),
-        }
-        Ok(())
-    }
-
-    fn connection(&self, name: &str) -> Result<usize, String> {
-        self.config.connections.iter().position(|c| c.name == name).ok_or_else(|| format!("no connection `{name}`"))
-    }
-
-    fn give_task(&mut self, now: Time, name: &str, task: impl Fn(&IkeSa) -> Option<Task>) -> Result<(), String> {
-        let connection = self.connection(name)?;
-        let found = self.sas.iter().find(|(_, sa)| sa.connection == connection && sa.is_established()).map(|(own, _)| *own);
-        let own = found.ok_or_else(|| format!("`{name}` has no IKE SA"))?;
-        self.with_sa(now, own, |sa, ctx| {
-            sa.tasks.extend(task(sa));
-            sa.pump(ctx);
-        });
-        Ok(())
-    }
-
-    /// Brings a connection's child SA up, and its IKE SA when there is none.
-    pub(crate) fn initiate(&mut self, now: Time, connection: usize, attempt: u32) {
-        let of_it = |sa: &&IkeSa| sa.connection == connection;
-        if self.sas.values().filter(of_it).any(IkeSa::is_being_set_up) {
-            return;
+    /// Brings children of a connection up, and its IKE SA when there is none.
+    pub(crate) fn initiate(&mut self, now: Time, connection: usize, children: Vec<usize>, attempt: u32) {
+        if let Some(sa) = self.sas.values_mut().find(|sa| sa.connection == connection && sa.is_being_set_up()) {
+            let missing: Vec<usize> = children.into_iter().filter(|c| !sa.wanted.contains(c)).collect();
+            return sa.wanted.extend(missing);
         }
         if let Some(own) = self.sas.iter().find(|(_, sa)| sa.connection == connection && sa.is_established()).map(|(own, _)| *own) {
             self.with_sa(now, own, |sa, ctx| {
-                if sa.children.is_empty() && !sa.tasks.contains(&Task::NewChild) && !sa.asks_for_child() {
-                    sa.tasks.push_back(Task::NewChild);
-                    sa.pump(ctx);
-                }
+                let missing = children.into_iter().filter(|c| !sa.has_child(*c) && !sa.asks_for_child(*c)).map(Task::NewChild);
+                let missing: Vec<Task> = missing.filter(|t| !sa.tasks.contains(t)).collect();
+                sa.tasks.extend(missing);
+                sa.pump(ctx);
             });
             return;
         }
@@ -323,7 +264,7 @@ impl Gateway {
             return;
         };
         let remote = SocketAddr::new(remote, IKE_PORT);
-        if let Some(sa) = self.with_context(now, Some(connection), |ctx| IkeSa::begin(ctx, connection, remote, attempt)) {
+        if let Some(sa) = self.with_context(now, Some(connection), |ctx| IkeSa::begin(ctx, connection, children, remote, attempt)) {
             self.sas.insert(sa.own_spi(), sa);
         }
         self.carry_out_orders(now);
@@ -350,10 +291,10 @@ impl Gateway {
                 sa.pump(ctx);
             });
         }
-        let (due, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.planned).into_iter().partition(|(at, ..)| *at <= now);
+        let (due, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.planned).into_iter().partition(|p| p.at <= now);
         self.planned = kept;
-        for (_, connection, attempt) in due {
-            self.initiate(now, connection, attempt);
+        for Planned { connection, children, attempt, .. } in due {
+            self.initiate(now, connection, children, attempt);
         }
         self.carry_out_orders(now);
     }
@@ -363,10 +304,15 @@ impl Gateway {
         let mut routes = false;
         for order in std::mem::take(&mut self.orders) {
             match order {
-                Order::Initiate { connection, after, attempt } => self.planned.push((now + after, connection, attempt)),
+                Order::Initiate { connection, children, after, attempt } => {
+                    self.planned.push(Planned { at: now + after, connection, children, attempt });
+                }
                 Order::Reauthenticate { connection, old } => {
                     let remote = self.config.connections[connection].remote.map(|r| SocketAddr::new(r, IKE_PORT));
-                    let begin = |remote| self.with_context(now, Some(connection), |ctx| IkeSa::begin(ctx, connection, remote, 1));
+                    // What the old one has, or should have.
+                    let there = self.sas.get(&old).map(IkeSa::child_indices).filter(|c| !c.is_empty());
+                    let children = there.unwrap_or_else(|| self.all_children(connection));
+                    let begin = |remote| self.with_context(now, Some(connection), |ctx| IkeSa::begin(ctx, connection, children, remote, 1));
                     if let Some(mut sa) = remote.and_then(begin) {
                         sa.replaces = Some(old);
                         self.sas.insert(sa.own_spi(), sa);
@@ -375,8 +321,8 @@ impl Gateway {
                 Order::GiveWay { old } => {
                     self.with_sa(now, old, |sa, ctx| sa.give_way(ctx));
                 }
-                Order::Trap { connection } => {
-                    self.set_trap(connection);
+                Order::Trap { connection, children } => {
+                    self.set_traps(connection, &children);
                     routes = true;
                 }
                 Order::OnlyOne { connection, keep } => {
@@ -398,11 +344,21 @@ impl Gateway {
         }
     }
 
-    fn set_trap(&mut self, index: usize) {
-        let c = &self.config.connections[index];
-        let all = |nets: &[ipnet::IpNet]| nets.iter().copied().map(Into::into).collect();
-        let params = PolicyParams { name: c.name.clone(), local_ts: all(&c.local_ts), remote_ts: all(&c.remote_ts), trap: true };
-        self.path.set_policy(u32::try_from(index).unwrap_or(u32::MAX), params);
+    fn set_traps(&mut self, connection: usize, children: &[usize]) {
+        let before: usize = self.profiles.iter().take(connection).map(|p| p.children.len()).sum();
+        for child in children {
+            let c = &self.profiles[connection].children[*child].settings;
+            let all = |nets: &[ipnet::IpNet]| nets.iter().copied().map(Into::into).collect();
+            let params = PolicyParams { name: c.name.clone(), local_ts: all(&c.local_ts), remote_ts: all(&c.remote_ts), trap: true };
+            self.path.set_policy(u32::try_from(before + child).unwrap_or(u32::MAX), params);
+        }
+    }
+
+    /// The connection and the index of its child that a trap is for.
+    fn trapped(&self, policy: u32) -> Option<(usize, usize)> {
+        let place = usize::try_from(policy).ok()?;
+        let mut all = self.profiles.iter().enumerate().flat_map(|(at, p)| (0..p.children.len()).map(move |child| (at, child)));
+        all.nth(place)
     }
 
     /// Tells which inner packets are wanted, and which inner addresses are own, where that has changed.
@@ -432,7 +388,8 @@ impl Gateway {
             let line = format!("  {:016x}_{:016x} {name} {} - {}: {}\n", sa.spi_i, sa.spi_r, sa.local, sa.remote, sa.state.name());
             text.push_str(&line);
             for c in &sa.children {
-                text.push_str(&format!("    child {:08x}/{:08x} {:?}\n", c.spi_in, c.spi_out, c.phase));
+                let name = &self.profiles[sa.connection].children[c.index].settings.name;
+                text.push_str(&format!("    child {:08x}/{:08x} {name} {:?}\n", c.spi_in, c.spi_out, c.phase));
             }
         }
         text.push_str(&self.path.describe());

@@ -9,7 +9,7 @@ use peer::{Connection, GatewayConfig, GatewayEvent, IkeMode, Keys};
 
 use crate::crypto::Rng;
 use crate::esp::DataPath;
-use crate::ike::context::{Context, Order, Profile};
+use crate::ike::context::{ChildProfile, Context, Order, Profile};
 use crate::ike::proposal::Suite;
 use crate::ike::sa::IkeSa;
 use crate::time::Time;
@@ -63,9 +63,9 @@ pub struct LogEntry {
 /// What the operator wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// Bring a connection's child SA up, and its IKE SA when there is none.
+    /// Bring a connection's child SAs up, and its IKE SA when there is none. With a child's name: that one.
     Initiate(String),
-    /// Re-key a connection's child SA.
+    /// Re-key a child SA. The first of a connection is called as the connection.
     RekeyChild(String),
     /// Re-key a connection's IKE SA.
     RekeyIke(String),
@@ -117,7 +117,7 @@ pub enum Verdict {
     Nothing,
 }
 
-/// Policies below this are the connections' own traps, at their index.
+/// Policies below this are traps, by their place among all children.
 pub(crate) const FIRST_CHILD_POLICY: u32 = 100_000;
 
 /// A datagram that is looked at later, for misbehaviour with what arrives.
@@ -126,6 +126,15 @@ pub(crate) struct Arrival {
     pub(crate) from: SocketAddr,
     pub(crate) to: SocketAddr,
     pub(crate) data: Vec<u8>,
+}
+
+/// A set-up that begins later.
+#[derive(Debug, Clone)]
+pub(crate) struct Planned {
+    pub(crate) at: Time,
+    pub(crate) connection: usize,
+    pub(crate) children: Vec<usize>,
+    pub(crate) attempt: u32,
 }
 
 /// One gateway.
@@ -148,8 +157,8 @@ pub struct Gateway {
     pub(crate) orders: Vec<Order>,
     /// Requests that have not left yet: own SPI of their IKE SA, and how long a response may take.
     pub(crate) unsent: Vec<(u64, Duration)>,
-    /// Set-ups that begin later: when, connection, attempt.
-    pub(crate) planned: Vec<(Time, usize, u32)>,
+    /// Set-ups that begin later.
+    pub(crate) planned: Vec<Planned>,
     pub(crate) next_policy: u32,
     pub(crate) leases: Vec<(usize, IpAddr, String)>,
     pub(crate) routes: Vec<IpNet>,
@@ -207,7 +216,7 @@ impl Gateway {
     /// When [`Gateway::handle_timeout`] wants to be called, and what for.
     pub fn poll_timeout(&self) -> Option<(Time, &'static str)> {
         let of_sas = self.sas.values().filter_map(IkeSa::poll_timeout);
-        let planned = self.planned.iter().map(|(at, ..)| (*at, "a set-up that begins later"));
+        let planned = self.planned.iter().map(|p| (p.at, "a set-up that begins later"));
         let later = self.later.iter().map(|(at, _)| (*at, "a delayed message"));
         let arrivals = self.arrivals.iter().map(|(at, _)| (*at, "a delayed arrival"));
         of_sas.chain(planned).chain(later).chain(arrivals).min()
@@ -269,7 +278,7 @@ fn profile(c: &Connection) -> Result<Profile, String> {
     if c.ike != IkeMode::V2 {
         return Err(format!("connection {}: this gateway speaks IKEv2 only", c.name));
     }
-    if !c.ah_proposals.is_empty() {
+    if c.children().iter().any(|child| !child.ah_proposals.is_empty()) {
         return Err(format!("connection {}: this gateway has no AH", c.name));
     }
     if c.mode == peer::EspMode::Transport {
@@ -278,5 +287,7 @@ fn profile(c: &Connection) -> Result<Profile, String> {
     let all = |texts: &[String], parse: fn(&str) -> Result<Suite, String>| {
         texts.iter().map(|t| parse(t)).collect::<Result<Vec<_>, _>>().map_err(|e| format!("connection {}: {e}", c.name))
     };
-    Ok(Profile { ike: all(&c.ike_proposals, Suite::parse_ike)?, esp: all(&c.esp_proposals, Suite::parse)? })
+    let child = |settings: peer::Child| Ok(ChildProfile { esp: all(&settings.esp_proposals, Suite::parse)?, settings });
+    let children = c.children().into_iter().map(child).collect::<Result<_, String>>()?;
+    Ok(Profile { ike: all(&c.ike_proposals, Suite::parse_ike)?, children })
 }

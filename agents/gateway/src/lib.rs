@@ -11,6 +11,7 @@
 //! `handle_*`, then call [`Gateway::poll_effect`] until it is empty and [`Gateway::sent`] when all of that is done, and
 //! [`Gateway::handle_timeout`] when [`Gateway::poll_timeout`] says so. Any bytes at all may be fed to it.
 
+mod commands;
 pub mod crypto;
 pub mod esp;
 mod front;

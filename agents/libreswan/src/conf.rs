@@ -1,6 +1,5 @@
 //! `ipsec.conf` and `ipsec.secrets` of one gateway. Paths in them are the daemon's: its `/run` is the gateway's folder.
 
-use std::fmt::Write;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -64,8 +63,11 @@ pub(crate) fn render(found: &Found, config: &GatewayConfig) -> Result<Rendered, 
         if ![c.auth.own, c.auth.peer].contains(&AuthMethod::Psk) {
             continue;
         }
-        // Writing to a String cannot fail.
-        let _ = writeln!(secrets, "{} {} : PSK {}", identity(&c.local_id), identity(&c.remote_id), secret(&c.psk));
+        let line = format!("{} {} : PSK {}\n", identity(&c.local_id), identity(&c.remote_id), secret(&c.psk));
+        // Connections that share an IKE SA share its secret.
+        if !secrets.contains(&line) {
+            secrets += &line;
+        }
     }
     Ok(Rendered { conf, secrets, notes })
 }

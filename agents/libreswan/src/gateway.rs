@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::conf::{self, FILE, LOG, POLICIES, SECRETS};
 use crate::daemon::{ANSWER, Caller, Daemon, io_error};
+use crate::families::Families;
 use crate::journal::Journal;
 use crate::nss;
 use crate::probe::Found;
@@ -22,7 +23,9 @@ use crate::probe::Found;
 /// A gateway played by pluto.
 pub(crate) struct Pluto {
     found: Found,
+    /// With a connection for each child: pluto sets those between the same two up under one IKE SA.
     launch: Launch,
+    families: Families,
     notes: Vec<Vec<String>>,
     journal: Journal,
     daemon: Daemon,
@@ -31,8 +34,11 @@ pub(crate) struct Pluto {
 }
 
 impl Pluto {
-    pub(crate) async fn start(found: Found, launch: Launch) -> Result<Pluto, DriverError> {
+    pub(crate) async fn start(found: Found, mut launch: Launch) -> Result<Pluto, DriverError> {
         let name = launch.config.name.clone();
+        let given = std::mem::take(&mut launch.config.connections);
+        let families = Families::of(&given);
+        launch.config.connections = given.iter().flat_map(|c| c.children().into_iter().map(|child| c.alone(child))).collect();
         let doing = |what: &'static str| {
             let name = name.clone();
             move |e| io_error(&name, what, e)
@@ -43,14 +49,15 @@ impl Pluto {
         write_private(&launch.dir.join(SECRETS), &rendered.secrets).map_err(doing("writing ipsec.secrets"))?;
         nss::create(&found, &launch.dir, &launch.config).await.map_err(doing("making the NSS database"))?;
         let (down, closed) = unbounded_channel();
-        let journal = Journal::create(launch.dir.join(LOG), &name, launch.events.clone(), down).map_err(doing("creating pluto.log"))?;
+        let (path, events) = (launch.dir.join(LOG), launch.events.clone());
+        let journal = Journal::create(path, &name, families.clone(), events, down).map_err(doing("creating pluto.log"))?;
         let follower = journal.follow().map_err(doing("watching pluto.log"))?;
         // Taken down with the gateway also when the start fails.
         let mut tasks = Tasks(vec![follower]);
         let (daemon, accepted) = begin(&found, &launch, &journal, &rendered.notes).await?;
         let names = launch.config.connections.iter().filter(|c| forgets(c)).map(|c| c.name.clone()).collect();
         tasks.0.push(tokio::spawn(unroute(daemon.caller(), names, closed)));
-        Ok(Pluto { found, launch, notes: rendered.notes, journal, daemon, accepted, tasks: std::mem::take(&mut tasks.0) })
+        Ok(Pluto { found, launch, families, notes: rendered.notes, journal, daemon, accepted, tasks: std::mem::take(&mut tasks.0) })
     }
 
     fn connection(&self, name: &str) -> Result<&Connection, DriverError> {
@@ -59,6 +66,43 @@ impl Pluto {
             setting: format!("connection {name}"),
             reason: "there is no such connection".into(),
         })
+    }
+
+    /// Brings one child up.
+    async fn initiate_one(&mut self, connection: &str, until: Instant) -> Result<Outcome, DriverError> {
+        let revives = conf::revives(self.connection(connection)?);
+        let (up, trying, failures) =
+            self.journal.ask(|t| t.connection(connection).map_or((false, false, 0), |c| (c.is_up(), c.is_trying(), c.failures)));
+        if up && self.daemon.is_running() {
+            return Ok(Outcome::Established);
+        }
+        // An attempt that goes on is joined; another one would be a second IKE SA.
+        if !trying || !self.daemon.is_running() {
+            // A paused daemon finds the request when it goes on.
+            let args = ["--name", connection, "--initiate", "--asynchronous"];
+            let Ok(answer) = timeout_at(until, self.daemon.whack(&args)).await else { return Ok(Outcome::Pending) };
+            let answer = answer?;
+            if !answer.success {
+                return Ok(Outcome::Failed { reason: answer.text });
+            }
+        }
+        let ended = self.journal.until(|t| {
+            let c = t.connection(connection)?;
+            if c.is_up() { Some(Ok(())) } else { (c.failures > failures).then(|| Err(c.reason())) }
+        });
+        match timeout_at(until, self.daemon.alive(ended)).await {
+            Err(_) => Ok(Outcome::Pending),
+            Ok(ended) => match ended? {
+                Ok(()) => Ok(Outcome::Established),
+                Err(reason) => {
+                    if revives && self.connection(connection)?.keying_tries != 0 {
+                        // It would begin anew although all its tries are used up.
+                        self.daemon.whack(&["--name", connection, "--terminate"]).await?;
+                    }
+                    Ok(Outcome::Failed { reason })
+                }
+            },
+        }
     }
 
     /// Runs `ip` inside the node.
@@ -170,39 +214,20 @@ impl Gateway for Pluto {
 
     async fn initiate(&mut self, connection: &str, deadline: Duration) -> Result<Outcome, DriverError> {
         let until = Instant::now() + deadline;
-        let revives = conf::revives(self.connection(connection)?);
-        let (up, trying, failures) =
-            self.journal.ask(|t| t.connection(connection).map_or((false, false, 0), |c| (c.is_up(), c.is_trying(), c.failures)));
-        if up && self.daemon.is_running() {
-            return Ok(Outcome::Established);
-        }
-        // An attempt that goes on is joined; another one would be a second IKE SA.
-        if !trying || !self.daemon.is_running() {
-            // A paused daemon finds the request when it goes on.
-            let args = ["--name", connection, "--initiate", "--asynchronous"];
-            let Ok(answer) = timeout_at(until, self.daemon.whack(&args)).await else { return Ok(Outcome::Pending) };
-            let answer = answer?;
-            if !answer.success {
-                return Ok(Outcome::Failed { reason: answer.text });
+        let mut reasons = Vec::new();
+        // One after the other, so that the first one's IKE SA serves all.
+        for child in self.families.children(connection) {
+            match self.initiate_one(&child, until).await? {
+                Outcome::Established => {}
+                Outcome::Failed { reason } => reasons.push(if child == connection { reason } else { format!("{child}: {reason}") }),
+                Outcome::Pending => return Ok(Outcome::Pending),
+            }
+            let children = self.families.children(connection);
+            if !self.journal.ask(|t| children.iter().filter_map(|c| t.connection(c)).any(|c| c.has_ike_sa())) {
+                break;
             }
         }
-        let ended = self.journal.until(|t| {
-            let c = t.connection(connection)?;
-            if c.is_up() { Some(Ok(())) } else { (c.failures > failures).then(|| Err(c.reason())) }
-        });
-        match timeout_at(until, self.daemon.alive(ended)).await {
-            Err(_) => Ok(Outcome::Pending),
-            Ok(ended) => match ended? {
-                Ok(()) => Ok(Outcome::Established),
-                Err(reason) => {
-                    if revives && self.connection(connection)?.keying_tries != 0 {
-                        // It would begin anew although all its tries are used up.
-                        self.daemon.whack(&["--name", connection, "--terminate"]).await?;
-                    }
-                    Ok(Outcome::Failed { reason })
-                }
-            },
-        }
+        Ok(if reasons.is_empty() { Outcome::Established } else { Outcome::Failed { reason: reasons.join("; ") } })
     }
 
     async fn keys(&mut self) -> Keys {

@@ -12,6 +12,7 @@ use tokio::net::unix::pipe;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 
+use crate::families::Families;
 use crate::keylog::KeyLog;
 use crate::track::Tracker;
 
@@ -29,6 +30,7 @@ pub(crate) struct Journal(Arc<Shared>);
 struct Shared {
     path: PathBuf,
     gateway: String,
+    families: Families,
     events: UnboundedSender<GatewayEvent>,
     /// Connections whose child went down.
     down: UnboundedSender<String>,
@@ -54,6 +56,7 @@ impl Journal {
     pub(crate) fn create(
         path: PathBuf,
         gateway: &str,
+        families: Families,
         events: UnboundedSender<GatewayEvent>,
         down: UnboundedSender<String>,
     ) -> io::Result<Journal> {
@@ -67,7 +70,7 @@ impl Journal {
             last: String::new(),
         };
         let (state, grown) = (Mutex::new(state), watch::Sender::default());
-        let shared = Shared { path, gateway: gateway.to_owned(), events, down, state, grown };
+        let shared = Shared { path, gateway: gateway.to_owned(), families, events, down, state, grown };
         Ok(Journal(Arc::new(shared)))
     }
 
@@ -114,13 +117,14 @@ impl Journal {
         }
         state.last = line.to_owned();
         state.listening |= text == "listening for IKE messages";
-        let Some(what) = state.tracker.say(text) else { return };
+        let Some(mut what) = state.tracker.say(text) else { return };
         if let GatewayEventKind::ChildDown { connection, .. } = &what
             && !state.tracker.connection(connection).is_some_and(|c| c.is_up())
         {
             // Nobody listens any more when the gateway is being dropped.
             let _ = self.0.down.send(connection.clone());
         }
+        self.0.families.adopt(&mut what);
         let _ = self.0.events.send(GatewayEvent { gateway: self.0.gateway.clone(), what });
     }
 

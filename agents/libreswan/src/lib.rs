@@ -7,12 +7,14 @@
 //! - `pluto.ctl`: the control socket, which `whack` and `addconn` speak to (`daemon.rs`);
 //! - `pluto.out`: standard output and error.
 //!
-//! `daemon.rs` is one life of the process, `journal.rs` follows its log, `gateway.rs` is the driver's face of all lives.
+//! `daemon.rs` is one life of the process, `journal.rs` follows its log, `gateway.rs` is the driver's face of all lives; `families.rs`
+//! knows which of the daemon's connections are children of one of ours.
 //!
 //! The daemon needs the kernel's ESP. Its package conflicts with strongSwan's, so that it usually comes from a private root.
 
 mod conf;
 mod daemon;
+mod families;
 mod gateway;
 mod journal;
 mod keylog;

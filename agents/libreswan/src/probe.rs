@@ -29,7 +29,8 @@ pub(crate) struct Found {
 impl Found {
     pub(crate) fn probe(&self) -> Probe {
         use Capability::*;
-        let mut capabilities = vec![Ikev1, Aggressive, Ikev2, RawEsp, UdpEsp, Transport, Esn, NattOff, Certificates];
+        let mut capabilities =
+            vec![Ikev1, Aggressive, Ikev2, RawEsp, UdpEsp, Transport, Esn, NattOff, Certificates, CertificateChains, MoreChildren];
         capabilities.extend(self.ah.then_some(Ah));
         capabilities.extend(self.ipcomp.then_some(Ipcomp));
         Probe { version: self.version.clone(), data_path: "kernel (XFRM)".into(), capabilities }

@@ -70,6 +70,11 @@ impl Connection {
         self.states.values().any(|s| matches!(s, State::Child { .. }))
     }
 
+    /// The IKE SA that it set up is there.
+    pub(crate) fn has_ike_sa(&self) -> bool {
+        self.states.values().any(|s| matches!(s, State::Ike { replaced: false }))
+    }
+
     /// An initiation goes on.
     pub(crate) fn is_trying(&self) -> bool {
         self.states.values().any(|s| matches!(s, State::Trying { .. }))

@@ -75,6 +75,9 @@ fn policy(c: &Connection, mode: &str) -> Result<String, Refusal> {
     if c.child_life.is_some() && c.child_rekey.is_none() {
         return refuse(setting("child_life"), "iked re-keys every child SA that has a lifetime");
     }
+    if !c.more_children.is_empty() {
+        return refuse(setting("more_children"), "iked makes one child SA of all selectors towards a peer");
+    }
     let uses = |action| [c.start_action, c.dpd_action, c.close_action].contains(&action);
     if c.remote.is_none() && (uses(ChildAction::Start) || uses(ChildAction::Trap)) {
         return refuse(setting("remote"), "iked cannot initiate to any address");
@@ -214,6 +217,7 @@ pub(crate) mod tests {
                 nat_traversal: true,
                 force_encap: false,
                 keying_tries: 1,
+                more_children: vec![],
             }],
             ..GatewayConfig::default()
         }
@@ -253,12 +257,13 @@ pub(crate) mod tests {
     #[test]
     fn what_iked_has_not_is_refused_by_name() {
         type Tweak = fn(&mut Connection);
-        let tweaks: [(&str, Tweak); 8] = [
+        let tweaks: [(&str, Tweak); 9] = [
             ("ike of", |c| c.ike = IkeMode::V1Main),
             ("force_encap", |c| c.force_encap = true),
             ("inactivity", |c| c.inactivity = Some(Duration::from_secs(9))),
             ("child_life", |c| c.child_life = Some(Duration::from_secs(9))),
             ("esp_proposals aes128gcm16", |c| c.esp_proposals = vec!["aes128gcm16".into()]),
+            ("more_children", |c| c.more_children = vec![peer::Child::default()]),
             ("local_id", |c| c.local_id = "a\"b".into()),
             ("remote_id", |c| c.remote_id = "CN=east".into()),
             ("remote of", |c| (c.remote, c.start_action) = (None, ChildAction::Start)),

@@ -91,7 +91,7 @@ impl Control {
 /// Writes `iked.conf`.
 pub(crate) fn write_configuration(launch: &Launch, active: &BTreeSet<String>) -> Result<(), DriverError> {
     let name = &launch.config.name;
-    launch.config.refuse_special(&["auth", "fragmentation"], "it is not translated for OpenIKED")?;
+    launch.config.refuse_special(&["auth", "fragmentation", "more_children"], "it is not translated for OpenIKED")?;
     let text = render(&launch.config, active).map_err(|Refusal { setting, reason }| DriverError::Refused {
         gateway: name.clone(),
         setting,

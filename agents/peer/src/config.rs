@@ -6,7 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{Authentication, HalfOpen, Misbehave, Options};
+use crate::{Authentication, Child, HalfOpen, Misbehave, Options};
 
 /// IKE version and mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,4 +151,6 @@ pub struct Connection {
     pub keying_tries: u32,
     /// Rarely used settings.
     pub options: Options,
+    /// Child SAs beside the first one, under the same IKE SA (RFC 7296 §1.3.1).
+    pub more_children: Vec<Child>,
 }

@@ -4,6 +4,7 @@
 //! [`Outcome`]s out. A driver crate (`agents/strongswan` …) translates; nothing else knows an implementation by name.
 
 mod authentication;
+mod children;
 mod config;
 mod keys;
 mod misbehave;
@@ -12,6 +13,7 @@ mod roots;
 mod special;
 
 pub use authentication::*;
+pub use children::*;
 pub use config::*;
 pub use keys::*;
 pub use misbehave::*;
@@ -54,10 +56,14 @@ pub enum Capability {
     NattOff,
     /// X.509 certificates.
     Certificates,
+    /// Certificates of intermediate authorities, sent along and taken.
+    CertificateChains,
     /// EAP, as client and as server.
     Eap,
     /// Additional key exchanges: IKE_INTERMEDIATE and IKE_FOLLOWUP_KE (RFC 9370).
     AdditionalKe,
+    /// Several child SAs under one IKE SA ([`Connection::more_children`]).
+    MoreChildren,
     /// Deliberate misbehaviour ([`Misbehave`]).
     Misbehave,
 }
@@ -214,7 +220,7 @@ pub enum GatewayEventKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// The child SA is up.
+    /// All child SAs are up.
     Established,
     /// The daemon gave up or was refused.
     Failed {
@@ -267,7 +273,7 @@ pub trait Gateway: Send {
     }
     /// Settings that the daemon confirmed so far.
     fn accepted(&self) -> Vec<Accepted>;
-    /// Brings a child SA up (and its IKE SA when needed). Returns at the latest after `deadline`; the attempt goes on.
+    /// Brings all child SAs of a connection up (and the IKE SA when needed). Returns at the latest after `deadline`; the attempt goes on.
     async fn initiate(&mut self, connection: &str, deadline: Duration) -> Result<Outcome, DriverError>;
     /// Keys the daemon has used so far, complete at the time of the call.
     async fn keys(&mut self) -> Keys;

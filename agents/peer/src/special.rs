@@ -30,6 +30,7 @@ impl GatewayConfig {
                 ("rekey_packets", o.rekey_packets != plain.rekey_packets),
                 ("life_bytes", o.life_bytes != plain.life_bytes),
                 ("life_packets", o.life_packets != plain.life_packets),
+                ("more_children", !c.more_children.is_empty()),
             ];
             found.extend(of_connection.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| (name, Some(c.name.as_str()))));
         }

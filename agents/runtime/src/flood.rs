@@ -109,6 +109,7 @@ mod tests {
             nat_traversal: true,
             force_encap: false,
             keying_tries: 1,
+            more_children: vec![],
         }
     }
 

@@ -82,7 +82,13 @@ impl Gateway for Charon {
     }
 
     async fn initiate(&mut self, connection: &str, deadline: Duration) -> Result<Outcome, DriverError> {
-        initiate::initiate(&self.daemon, connection, deadline).await
+        let settings = self.launch.config.connections.iter().find(|c| c.name == connection);
+        let settings = settings.ok_or_else(|| DriverError::Refused {
+            gateway: self.launch.config.name.clone(),
+            setting: format!("connection {connection}"),
+            reason: "there is no such connection".into(),
+        })?;
+        initiate::initiate(&self.daemon, settings, deadline).await
     }
 
     async fn keys(&mut self) -> Keys {

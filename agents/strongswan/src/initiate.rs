@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use peer::{DriverError, Outcome};
+use peer::{Connection, DriverError, Outcome};
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 
@@ -24,17 +24,46 @@ struct ListSas<'a> {
     ike: &'a str,
 }
 
-/// Initiates child `connection` of the connection of that name.
-pub(crate) async fn initiate(daemon: &Daemon, connection: &str, deadline: Duration) -> Result<Outcome, DriverError> {
+/// Initiates all children of a connection, one after the other, so that the first one's IKE SA serves all.
+pub(crate) async fn initiate(daemon: &Daemon, connection: &Connection, deadline: Duration) -> Result<Outcome, DriverError> {
     let until = Instant::now() + deadline;
-    if is_installed(daemon, connection).await? {
-        return Ok(Outcome::Established);
+    let (mut pending, mut reasons) = (false, Vec::new());
+    for child in connection.children() {
+        let (ike, child) = (connection.name.as_str(), child.name.as_str());
+        if is_installed(daemon, ike, child).await? {
+            continue;
+        }
+        if pending {
+            // There is no time to wait for it, but it shall be tried as well; -1: do not wait.
+            let request = Initiate { ike, child, timeout: "-1".into(), loglevel: "-1" };
+            daemon.call("initiate", &request).await?;
+            continue;
+        }
+        match one(daemon, ike, child, until).await? {
+            Outcome::Established => continue,
+            Outcome::Pending => pending = true,
+            Outcome::Failed { reason } if child == ike => reasons.push(reason),
+            Outcome::Failed { reason } => reasons.push(format!("{child}: {reason}")),
+        }
+        // Without an IKE SA the others would only fail in the same way.
+        if !pending && list_sas(daemon, &ListSas { ike }).await?.is_empty() {
+            break;
+        }
     }
+    Ok(match (reasons.is_empty(), pending) {
+        (false, _) => Outcome::Failed { reason: reasons.join("; ") },
+        (true, true) => Outcome::Pending,
+        (true, false) => Outcome::Established,
+    })
+}
+
+async fn one(daemon: &Daemon, ike: &str, child: &str, until: Instant) -> Result<Outcome, DriverError> {
+    let deadline = until.saturating_duration_since(Instant::now());
     let mut vici = daemon.vici().await?;
     daemon.answer("register control-log", vici.register("control-log")).await?;
     // charon's own timer is a second longer, so that ours decides; 0 would mean "no timer".
     let timeout = (deadline + Duration::from_secs(1)).as_millis().to_string();
-    daemon.answer("initiate", vici.send("initiate", &Initiate { ike: connection, child: connection, timeout, loglevel: "1" })).await?;
+    daemon.answer("initiate", vici.send("initiate", &Initiate { ike, child, timeout, loglevel: "1" })).await?;
     let mut trail = Trail::default();
     loop {
         let Ok(packet) = timeout_at(until, daemon.alive(vici.next())).await else { return Ok(Outcome::Pending) };
@@ -50,10 +79,10 @@ pub(crate) async fn initiate(daemon: &Daemon, connection: &str, deadline: Durati
 }
 
 /// Initiating a child that is up would make a second one.
-async fn is_installed(daemon: &Daemon, connection: &str) -> Result<bool, DriverError> {
-    let sas = list_sas(daemon, &ListSas { ike: connection }).await?;
+async fn is_installed(daemon: &Daemon, ike: &str, child: &str) -> Result<bool, DriverError> {
+    let sas = list_sas(daemon, &ListSas { ike }).await?;
     let children = sas.iter().flat_map(Node::entries).filter_map(|(_, sa)| sa.at(&["child-sas"])).flat_map(Node::entries);
-    Ok(children.into_iter().any(|(_, c)| c.text(&["state"]) == Some("INSTALLED") && c.text(&["name"]) == Some(connection)))
+    Ok(children.into_iter().any(|(_, c)| c.text(&["state"]) == Some("INSTALLED") && c.text(&["name"]) == Some(child)))
 }
 
 /// All IKE SAs, one message each.

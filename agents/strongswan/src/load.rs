@@ -95,13 +95,14 @@ fn limit(n: Option<u64>) -> String {
     n.unwrap_or(0).to_string()
 }
 
-fn conn(index: usize, c: &Connection, give_up: Duration) -> Conn<'_> {
+/// The one child of a connection that has no other.
+fn child(c: &Connection, reqid: usize) -> Child {
     let o = &c.options;
     // The peer's address in the tunnel, or our own, is not known before it is assigned.
     let selectors = |assigned: bool, nets: &[ipnet::IpNet]| {
         if assigned { vec!["dynamic".to_owned()] } else { nets.iter().map(ToString::to_string).collect() }
     };
-    let child = Child {
+    Child {
         esp_proposals: if c.ah_proposals.is_empty() { c.esp_proposals.clone() } else { Vec::new() },
         ah_proposals: c.ah_proposals.clone(),
         local_ts: selectors(o.virtual_ip, &c.local_ts),
@@ -121,7 +122,7 @@ fn conn(index: usize, c: &Connection, give_up: Duration) -> Conn<'_> {
         },
         start_action: action(c.start_action),
         close_action: action(c.close_action),
-        reqid: traps::wants(c).then(|| traps::reqid(index).to_string()),
+        reqid: traps::wants(c).then(|| reqid.to_string()),
         copy_df: (o.df == DfBit::Clear).then_some("no"),
         replay_window: o.replay_window.to_string(),
         rekey_bytes: limit(o.rekey_bytes),
@@ -130,7 +131,13 @@ fn conn(index: usize, c: &Connection, give_up: Duration) -> Conn<'_> {
         life_packets: limit(o.life_packets),
         rand_bytes: "0",
         rand_packets: "0",
-    };
+    }
+}
+
+/// `first`: the number of its first child among all of the gateway's.
+fn conn(first: usize, c: &Connection, give_up: Duration) -> Conn<'_> {
+    let o = &c.options;
+    let children = (first..).zip(c.children()).map(|(n, own)| (own.name.clone(), child(&c.alone(own), traps::reqid(n))));
     Conn {
         version: if c.ike == IkeMode::V2 { "2" } else { "1" },
         aggressive: c.ike == IkeMode::V1Aggressive,
@@ -158,7 +165,7 @@ fn conn(index: usize, c: &Connection, give_up: Duration) -> Conn<'_> {
         // 0 would end the IKE SA at the very moment at which its re-keying begins.
         over_time: seconds(c.ike_rekey.max(o.reauth).map(|d| (d / 10).max(give_up))),
         rand_time: "0s".into(),
-        children: BTreeMap::from([(c.name.clone(), child)]),
+        children: children.collect(),
     }
 }
 
@@ -184,8 +191,10 @@ pub(crate) async fn load(daemon: &Daemon, config: &GatewayConfig, data_path: Dat
         let message = BTreeMap::from([(pool_name(c), pool)]);
         accepted.push(one(daemon, "load-pool", &format!("pool of {}", c.name), &message, String::new()).await?);
     }
-    for (index, c) in config.connections.iter().enumerate() {
-        let message = BTreeMap::from([(c.name.as_str(), conn(index, c, config.retransmit.give_up()))]);
+    let mut first = 0;
+    for c in &config.connections {
+        let message = BTreeMap::from([(c.name.as_str(), conn(first, c, config.retransmit.give_up()))]);
+        first += 1 + c.more_children.len();
         accepted.push(one(daemon, "load-conn", &format!("connection {}", c.name), &message, rounding(c)).await?);
     }
     Ok(accepted)
@@ -213,16 +222,14 @@ pub(crate) fn reason(answer: &Node) -> String {
 
 /// Says which times were rounded up, since charon counts whole seconds.
 fn rounding(c: &Connection) -> String {
-    let times = [
-        ("ike_rekey", c.ike_rekey),
-        ("child_rekey", c.child_rekey),
-        ("child_life", c.child_life),
-        ("inactivity", c.inactivity),
-        ("dpd_delay", c.dpd_delay),
-        ("reauth", c.options.reauth),
-    ];
+    let times = [("ike_rekey", c.ike_rekey), ("dpd_delay", c.dpd_delay), ("reauth", c.options.reauth)];
+    let of_children = c
+        .children()
+        .into_iter()
+        .flat_map(|own| [("child_rekey", own.child_rekey), ("child_life", own.child_life), ("inactivity", own.inactivity)]);
     times
         .into_iter()
+        .chain(of_children)
         .filter_map(|(name, d)| Some((name, d.filter(|d| Duration::from_secs(whole_seconds(*d)) != *d)?)))
         .map(|(name, d)| format!("; {name} {d:?} rounded up to {} s", whole_seconds(d)))
         .collect()

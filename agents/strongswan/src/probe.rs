@@ -39,9 +39,11 @@ pub(crate) struct Found {
 impl Found {
     pub(crate) fn probe(&self) -> Probe {
         use Capability::*;
-        let mut capabilities = vec![Ikev1, Aggressive, Ikev2, UdpEsp, Mobike];
+        let mut capabilities = vec![Ikev1, Aggressive, Ikev2, UdpEsp, Mobike, MoreChildren];
         let all = |plugins: &[&str]| plugins.iter().all(|p| self.has(p));
-        capabilities.extend(all(&["x509", "pubkey", "pkcs8"]).then_some(Certificates));
+        if all(&["x509", "pubkey", "pkcs8"]) {
+            capabilities.extend([Certificates, CertificateChains]);
+        }
         capabilities.extend(all(&["eap-identity", "eap-md5", "eap-mschapv2"]).then_some(Eap));
         // From 6.0 on (RFC 9370).
         let major = self.version.split('.').next().and_then(|v| v.parse::<u32>().ok());

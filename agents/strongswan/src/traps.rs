@@ -2,7 +2,7 @@
 //!
 //! A kernel answers a packet that meets a trap with an `ACQUIRE` to the daemon. kernel-libipsec drops the packet with the
 //! log line `could not find an outbound IPsec SA for reqid {7}, dropping packet` and leaves it at that. Here the line is taken
-//! for the `ACQUIRE`: the connection is initiated, one attempt at a time, as charon's trap manager would.
+//! for the `ACQUIRE`: the child SA is initiated, one attempt at a time, as charon's trap manager would.
 
 use std::time::Duration;
 
@@ -17,21 +17,22 @@ pub(crate) fn wants(c: &Connection) -> bool {
     [c.start_action, c.close_action, c.dpd_action].contains(&ChildAction::Trap)
 }
 
-/// The request id of the connection at `index`; charon itself counts from 1.
-pub(crate) fn reqid(index: usize) -> usize {
-    1001 + index
+/// The request id of a child, by its number among all of the gateway's; charon itself counts from 1.
+pub(crate) fn reqid(number: usize) -> usize {
+    1001 + number
 }
 
 /// Serves the traps of `config` until the daemon ends. One connection listens, each trap has one to initiate with.
 pub(crate) async fn serve(daemon: &Daemon, config: &GatewayConfig) -> Result<(), DriverError> {
     let mut traps = Vec::new();
-    for (index, c) in config.connections.iter().enumerate().filter(|(_, c)| wants(c)) {
+    let children = config.connections.iter().flat_map(|c| c.children().into_iter().map(move |child| (c, child.name)));
+    for (number, (c, child)) in children.enumerate().filter(|(_, (c, _))| wants(c)) {
         let (acquire, acquires) = tokio::sync::mpsc::channel(1);
         let vici = daemon.vici().await?;
         // An attempt lasts at most as long as all its retransmissions, for the IKE SA and for the child.
         let patience = config.retransmit.give_up() * 4;
-        tokio::spawn(initiate_on_demand(vici, c.name.clone(), patience, acquires));
-        traps.push((format!("reqid {{{}}}", reqid(index)), acquire));
+        tokio::spawn(initiate_on_demand(vici, c.name.clone(), child, patience, acquires));
+        traps.push((format!("reqid {{{}}}", reqid(number)), acquire));
     }
     if traps.is_empty() {
         return Ok(());
@@ -56,10 +57,16 @@ pub(crate) async fn serve(daemon: &Daemon, config: &GatewayConfig) -> Result<(),
     Ok(())
 }
 
-async fn initiate_on_demand(mut vici: Vici, name: String, patience: Duration, mut acquires: tokio::sync::mpsc::Receiver<()>) {
+async fn initiate_on_demand(
+    mut vici: Vici,
+    connection: String,
+    child: String,
+    patience: Duration,
+    mut acquires: tokio::sync::mpsc::Receiver<()>,
+) {
     let timeout = patience.as_millis().to_string();
     while acquires.recv().await.is_some() {
-        let request = Initiate { ike: &name, child: &name, timeout: timeout.clone(), loglevel: "-1" };
+        let request = Initiate { ike: &connection, child: &child, timeout: timeout.clone(), loglevel: "-1" };
         // How it ended is told by events; an error here is the daemon's end.
         if vici.call("initiate", &request).await.is_err() {
             return;

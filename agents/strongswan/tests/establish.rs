@@ -39,6 +39,53 @@ async fn comes_up(ike: IkeMode) {
     assert!(east.gateway.initiate("east-west", LONG).await.is_err());
 }
 
+/// A second child, between other networks.
+fn with_dmz(config: &mut GatewayConfig, near: &str, far: &str) {
+    let c = &mut config.connections[0];
+    let (local_ts, remote_ts) = (vec![near.parse().unwrap()], vec![far.parse().unwrap()]);
+    let (name, esp_proposals) = (format!("{}-dmz", c.name), vec!["aes256-sha256".into()]);
+    c.more_children = vec![Child { name, esp_proposals, local_ts, remote_ts, ..Child::default() }];
+}
+
+#[tokio::test]
+async fn two_children_come_up_under_one_ike_sa() {
+    let Some(lab) = Lab::new() else { return };
+    // kernel-libipsec has no policy for a network without an own address.
+    for (side, address) in [("west", "10.1.1.1/24"), ("east", "10.2.1.1/24")] {
+        assert!(lab.run(side, &["ip", "addr", "add", address, "dev", "lo"]).status.success());
+    }
+    for ike in [IkeMode::V2, IkeMode::V1Main] {
+        let tweak = |w: &mut GatewayConfig, e: &mut GatewayConfig| {
+            with_dmz(w, "10.1.1.0/24", "10.2.1.0/24");
+            with_dmz(e, "10.2.1.0/24", "10.1.1.0/24");
+        };
+        let (mut west, mut east) = lab.pair(ike, tweak).await;
+        for _ in 0..2 {
+            assert_eq!(west.gateway.initiate("west-east", LONG).await.unwrap(), Outcome::Established);
+        }
+        for name in ["east-west", "east-west-dmz"] {
+            let up = |e: &GatewayEventKind| matches!(e, GatewayEventKind::ChildUp { connection, child, .. } if connection == "east-west" && child == name);
+            east.until(name, up).await;
+        }
+        let keys = west.gateway.keys().await;
+        let mut bits: Vec<usize> = keys.esp.iter().map(|k| k.key.len() * 8).collect();
+        bits.sort_unstable();
+        assert_eq!((bits, keys.ikev1.len() + keys.ikev2.len()), (vec![128, 128, 256, 256], 1), "{keys:?}");
+        west.gateway.stop(true).await.unwrap();
+        east.gateway.stop(true).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_second_child_is_refused_by_name() {
+    let Some(lab) = Lab::new() else { return };
+    let (mut west, _east) = lab.pair(IkeMode::V2, |w, _| with_dmz(w, "10.1.1.0/24", "10.2.1.0/24")).await;
+    let outcome = west.gateway.initiate("west-east", LONG).await.unwrap();
+    let Outcome::Failed { reason } = outcome else { panic!("{outcome:?}") };
+    assert!(reason.starts_with("west-east-dmz: ") && reason.contains("TS_UNACCEPTABLE"), "{reason}");
+    assert!(west.gateway.describe().await.contains("INSTALLED"), "the first one stays");
+}
+
 #[tokio::test]
 async fn ikev2_comes_up() {
     comes_up(IkeMode::V2).await;

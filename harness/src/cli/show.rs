@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::draw;
 use crate::scenario::certificates::Certificates;
 use crate::scenario::model::{Expect, Fault, Health, Must, Plan, Scenario, ScenarioKind, When};
-use crate::scenario::{peers, walk};
+use crate::scenario::{children, peers, walk};
 use crate::schema::{Args, Param, Value, Word};
 
 /// The scenario for a reader: network, gateways, fault, expectations, fix.
@@ -154,8 +154,12 @@ fn background(page: &mut Page, scenario: &Scenario) {
 /// Settings of `new` that differ from `old`, as a scenario would write them.
 fn differences(old: &peer::GatewayConfig, new: &peer::GatewayConfig) -> Vec<String> {
     let mut out = Vec::new();
-    let (Ok(old), Ok(new)) = (serde_json::to_value(old), serde_json::to_value(new)) else { return out };
-    collect(&mut out, "", &old, &new);
+    let (Ok(before), Ok(after)) = (serde_json::to_value(old), serde_json::to_value(new)) else { return out };
+    collect(&mut out, "", &before, &after);
+    for (old, new) in old.connections.iter().zip(&new.connections) {
+        let (old, new) = (children::toml(old), children::toml(new));
+        out.extend((old != new).then(|| new.unwrap_or_else(|| "children = []".to_owned())));
+    }
     let mut seen = Vec::new();
     out.retain(|line| {
         !seen.contains(line) && {
@@ -168,7 +172,7 @@ fn differences(old: &peer::GatewayConfig, new: &peer::GatewayConfig) -> Vec<Stri
 
 fn collect(out: &mut Vec<String>, key: &str, old: &serde_json::Value, new: &serde_json::Value) {
     use serde_json::Value as Json;
-    if old == new {
+    if old == new || key == "more-children" {
         return;
     }
     match (old, new) {
@@ -383,6 +387,15 @@ mod tests {
         for text in ["west, east", "psk = \"k\"", "dpd-delay = \"1m30s\"", "retransmit-tries = 5"] {
             assert!(page.contains(text), "{text} not in\n{page}");
         }
+    }
+
+    #[test]
+    fn shows_all_children() {
+        let settings = "[gateway.west]\nlocal-ts = [\"10.1.0.0/24\"]\nchild-rekey = \"1h\"\n\
+            children = [{ name = \"dmz\", local-ts = [\"10.1.1.0/24\"], child-rekey = \"0s\" }]\n";
+        let page = control(&format!("layout = \"two-gateways\"\n{settings}"));
+        let words = page.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains("children = [{ name = \"dmz\", local-ts = [\"10.1.1.0/24\"], child-rekey = \"0s\" }]"), "{page}");
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The script of a side: faults that begin with it, traffic steps in order, then the health probes.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
-use peer::{GatewayEventKind, Outcome};
+use peer::{Connection, GatewayEventKind, Outcome};
 use tokio::task::{JoinHandle, spawn_local};
 
 use super::lab::Lab;
@@ -89,7 +90,7 @@ async fn initiate(lab: &Rc<Lab>, step: &Step) -> Outcome {
     match gateway.lock().await.initiate(&connection.name, deadline).await {
         Ok(outcome) => {
             if outcome == Outcome::Established {
-                await_peer(lab, &connection.peer, name, deadline).await;
+                await_peer(lab, connection, name, deadline).await;
             }
             outcome
         }
@@ -97,13 +98,23 @@ async fn initiate(lab: &Rc<Lab>, step: &Step) -> Outcome {
     }
 }
 
-/// The initiator of IKEv1 has its child SA before its last message has left: wait until the responder has it, too.
-async fn await_peer(lab: &Rc<Lab>, peer: &str, initiator: &str, deadline: Duration) {
+/// The initiator of IKEv1 has its child SAs before its last message has left: wait until the responder has as many, too.
+async fn await_peer(lab: &Rc<Lab>, initiated: &Connection, initiator: &str, deadline: Duration) {
+    let (peer, wanted) = (initiated.peer.as_str(), initiated.children().len());
+    let towards = |connection: &str| {
+        let connections = lab.plan.gateway(peer).map(|g| g.connections.as_slice()).unwrap_or_default();
+        connections.iter().any(|c| c.name == connection && c.peer == initiator)
+    };
     let up = |lab: &Lab| {
-        lab.ledger.events().iter().any(|e| {
-            matches!(&e.what, What::Gateway { gateway, what: GatewayEventKind::ChildUp { connection, .. } }
-                if gateway == peer && lab.plan.gateway(peer).is_some_and(|g| g.connections.iter().any(|c| c.name == *connection && c.peer == initiator)))
-        })
+        let events = lab.ledger.events();
+        // By SPI: the peer may have one child where we have two.
+        let spis = events.iter().filter_map(|e| match &e.what {
+            What::Gateway { gateway, what: GatewayEventKind::ChildUp { connection, spi_in, .. } } => {
+                (gateway == peer && towards(connection)).then_some(*spi_in)
+            }
+            _ => None,
+        });
+        spis.collect::<BTreeSet<u32>>().len() >= wanted
     };
     let mut heard = lab.reports.subscribe();
     let waited = tokio::time::timeout(deadline, async {
@@ -114,7 +125,7 @@ async fn await_peer(lab: &Rc<Lab>, peer: &str, initiator: &str, deadline: Durati
         }
     });
     if waited.await.is_err() {
-        lab.ledger.emit(What::Note { text: format!("{peer} has not reported the child SA with {initiator}") });
+        lab.ledger.emit(What::Note { text: format!("{peer} has not reported all child SAs with {initiator}") });
     }
 }
 

@@ -88,7 +88,7 @@ pub(super) fn doubts(walker: &mut Walker<'_>, checked: &Checked, plan: &Plan) {
 }
 
 /// Both sides, and every connection, may have the same doubt.
-fn once(walker: &mut Walker<'_>, code: &'static str, at: std::ops::Range<usize>, message: String, help: String) {
+pub(super) fn once(walker: &mut Walker<'_>, code: &'static str, at: std::ops::Range<usize>, message: String, help: String) {
     if !walker.found.iter().any(|d| d.code == code && d.span == at && d.message == message) {
         walker.mistake(code, at, message, "", [help]);
     }

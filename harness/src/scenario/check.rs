@@ -11,7 +11,7 @@ use super::diag::{Diagnostics, line_of};
 use super::layout::{self, Layout, Size};
 use super::model::{Fault, Role, Scenario, Service, Step, When};
 use super::walk::{Names, Table, Walker, pairs};
-use super::{Source, Vocabulary, gateway, plan, sections, settings};
+use super::{Source, Vocabulary, children, gateway, plan, sections, settings};
 use crate::schema::{Args, Param, Value};
 
 /// Reads and checks a scenario file; every mistake is reported.
@@ -77,6 +77,7 @@ impl Sections<'_, '_> {
             health,
             gateways,
             gateway_spans: self.gateway_spans(),
+            child_spans: children::spans(self.top),
             services,
             fault_span: self.top.get("fault").map(|f| self.walker.head(f.span())),
             faults,

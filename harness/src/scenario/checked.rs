@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::children::Spans;
 use super::layout::Layout;
 use super::model::{Fault, Service, Step};
 use crate::schema::Args;
@@ -17,6 +18,8 @@ pub(super) struct Checked {
     pub gateways: BTreeMap<String, Args>,
     /// Where each gateway's settings are in the file; absent: nowhere.
     pub gateway_spans: BTreeMap<String, Range<usize>>,
+    /// Where children are named.
+    pub child_spans: Spans,
     pub services: Vec<Service>,
     pub faults: Vec<Fault>,
     pub steps: Vec<Step>,

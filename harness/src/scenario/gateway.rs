@@ -1,6 +1,7 @@
 //! The settings of `[gateway.<name>]`, also used by the `config` fault.
 
 use super::certificates::CERTIFICATE;
+use super::children::CHILD;
 use super::misbehaviour::MISBEHAVE;
 use crate::schema::{Kind, Param};
 
@@ -47,6 +48,11 @@ pub const PARAMS: &[Param] = &[
     Param::default("mode", Kind::Word(&["tunnel", "transport"]), "\"tunnel\"", "ESP mode"),
     Param::optional("local-ts", Kind::List(&Kind::Prefix), "own traffic selectors; default: the prefixes its node protects"),
     Param::optional("remote-ts", Kind::List(&Kind::Prefix), "the peer's traffic selectors; default: what the peer's node protects"),
+    Param::optional(
+        "children",
+        Kind::List(&Kind::Table(CHILD)),
+        "child SAs beside the first one, under the same IKE SA (RFC 7296 §1.3.1); what one does not say is as above and below",
+    ),
     Param::optional("ike-rekey", Kind::Seconds, "re-key the IKE SA after this long; `0s` and default: never"),
     Param::optional("child-rekey", Kind::Seconds, "re-key the child SA after this long; `0s` and default: never"),
     Param::optional("child-life", Kind::Seconds, "hard lifetime of the child SA; `0s` and default: unlimited"),

@@ -7,6 +7,7 @@ mod authentication;
 pub mod certificates;
 mod check;
 mod checked;
+pub(crate) mod children;
 pub mod deviations;
 pub mod diag;
 mod forms;

@@ -314,6 +314,7 @@ impl Plan {
     /// What the settings of the gateways need of every implementation.
     pub fn needs(&self) -> Vec<Capability> {
         let connections = self.gateways.iter().flat_map(|g| &g.config.connections);
+        let intermediate = self.gateways.iter().filter_map(|g| g.certificates.own.as_ref()).any(|own| own.intermediates > 0);
         connections
             .flat_map(|c| {
                 let version = match c.ike {
@@ -322,12 +323,19 @@ impl Plan {
                     IkeMode::V2 => Capability::Ikev2,
                 };
                 let methods = [c.auth.own, c.auth.peer];
+                let children = c.children();
+                let additional_ke = |proposals: &[String]| proposals.iter().any(|p| has_additional_ke(p));
                 let others = [
                     (c.mode == EspMode::Transport, Capability::Transport),
-                    (!c.ah_proposals.is_empty(), Capability::Ah),
+                    (children.iter().any(|child| !child.ah_proposals.is_empty()), Capability::Ah),
+                    (!c.more_children.is_empty(), Capability::MoreChildren),
                     (methods.contains(&AuthMethod::Certificate), Capability::Certificates),
+                    (intermediate, Capability::CertificateChains),
                     (methods.iter().any(|m| m.is_eap()), Capability::Eap),
-                    (c.ike_proposals.iter().chain(&c.esp_proposals).any(|p| has_additional_ke(p)), Capability::AdditionalKe),
+                    (
+                        additional_ke(&c.ike_proposals) || children.iter().any(|child| additional_ke(&child.esp_proposals)),
+                        Capability::AdditionalKe,
+                    ),
                 ];
                 std::iter::once(version).chain(others.into_iter().filter_map(|(needed, capability)| needed.then_some(capability)))
             })

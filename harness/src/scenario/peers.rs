@@ -9,6 +9,7 @@ use peer::{ChildAction, Connection, EspMode, GatewayConfig, HalfOpen, IkeMode, R
 
 use super::authentication::{authentication, default_id, method, peer_method};
 use super::certificates::certificates;
+use super::children::children;
 use super::gateway::PARAMS;
 use super::layout::Layout;
 use super::misbehaviour::misbehave;
@@ -129,7 +130,7 @@ fn connection(
     };
     // Zero is how an overlay switches a timer off.
     let timer = |key: &str| own.duration(key).filter(|d| !d.is_zero());
-    Connection {
+    let mut connection = Connection {
         name: format!("{}-{}", node.name, peer.name),
         peer: peer.name.clone(),
         ike: match own.text("ike") {
@@ -162,7 +163,10 @@ fn connection(
         nat_traversal: own.flag("nat-traversal"),
         force_encap: own.flag("force-encap"),
         keying_tries: own.int("keying-tries").and_then(|n| u32::try_from(n).ok()).unwrap_or(1),
-    }
+        more_children: Vec::new(),
+    };
+    connection.more_children = children(own, &connection);
+    connection
 }
 
 /// A gateway's public address in one family.

@@ -9,6 +9,7 @@ use peer::Capability;
 use super::authentication;
 use super::check::overlaid;
 use super::checked::{Checked, CheckedExpect};
+use super::children;
 use super::model::{Expect, Fault, GatewayPlan, Health, Must, Network, Plan, Role, Scenario, ScenarioKind, Side, Step};
 use super::moves;
 use super::peers::{self, Peers};
@@ -64,6 +65,7 @@ pub(super) fn build(walker: &mut Walker<'_>, checked: Checked) -> Option<Scenari
     };
     for plan in std::iter::once(&broken).chain(fixed.as_ref()) {
         authentication::doubts(walker, &checked, plan);
+        children::doubts(walker, &checked, plan);
     }
     Some(Scenario {
         id: walker.source.id.clone(),

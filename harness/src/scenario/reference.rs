@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Vocabulary, certificates, gateway, misbehaviour, sections};
+use super::{Vocabulary, certificates, children, gateway, misbehaviour, sections};
 use crate::schema::{Kind, Param, Word};
 
 const DOCUMENT: &str = include_str!("../../../docs/scenario-reference.md");
@@ -70,6 +70,7 @@ fn regions(vocabulary: &Vocabulary) -> Vec<(&'static str, String)> {
         ("network", table(sections::NETWORK)),
         ("health", table(sections::HEALTH)),
         ("gateway", table(gateway::PARAMS)),
+        ("child", table(children::CHILD)),
         ("certificate", table(certificates::CERTIFICATE)),
         ("misbehave", table(misbehaviour::MISBEHAVE)),
         ("message", table(misbehaviour::MESSAGE)),
@@ -166,6 +167,7 @@ fn kind(kind_of: Kind) -> String {
 /// Tables that have a section of their own.
 const SECTIONS: &[(&[Param], &str)] = &[
     (gateway::PARAMS, "[gateway settings](#gatewayname)"),
+    (children::CHILD, "[child settings](#gatewaynamechildren)"),
     (certificates::CERTIFICATE, "[certificate settings](#gatewaynamecertificate)"),
     (misbehaviour::MISBEHAVE, "[misbehaviour](#gatewaynamemisbehave)"),
     (misbehaviour::MESSAGE, "[message rules](#gatewaynamemisbehavemessage)"),
@@ -227,6 +229,7 @@ mod tests {
             sections::EXPECT,
             sections::FIX,
             gateway::PARAMS,
+            children::CHILD,
             misbehaviour::MISBEHAVE,
         ] {
             check(params);

@@ -16,8 +16,10 @@ pub const CAPABILITIES: &[&str] = &[
     "ipcomp",
     "natt-off",
     "certificates",
+    "certificate-chains",
     "eap",
     "additional-ke",
+    "more-children",
     "misbehave",
 ];
 /// What a scenario may need: capabilities of its gateways, and of the world.
@@ -34,8 +36,10 @@ pub const NEEDS: &[&str] = &[
     "ipcomp",
     "natt-off",
     "certificates",
+    "certificate-chains",
     "eap",
     "additional-ke",
+    "more-children",
     "misbehave",
     VIRTUAL_TIME,
 ];

@@ -10,6 +10,7 @@ pub(super) fn check(walker: &mut Walker<'_>, table: &Table<'_>) {
     retransmit_base(walker, table);
     two_eaps(walker, table);
     messages(walker, table);
+    super::children::check(walker, table);
 }
 
 /// A factor outside these bounds would make gaps negative or longer than time.

@@ -42,6 +42,7 @@ const LACKS: &[Lack] = &[
     Lack { peer: "openiked", what: &["EAP-MD5"], reason: "of EAP, OpenIKED has the server of EAP-MSCHAPv2" },
     Lack { peer: "openiked", what: &["fragments"], reason: "OpenIKED's fragments have a fixed size" },
     Lack { peer: "libreswan", what: &["x25519 and"], reason: "Debian's libreswan has no additional key exchanges (RFC 9370)" },
+    Lack { peer: "openiked", what: &["two child SAs"], reason: "OpenIKED makes one child SA of all selectors towards a peer" },
     Lack { peer: "openiked", what: &["aes128gcm", "aes192gcm", "aes256gcm", "chacha20"], reason: "PF_KEY on Linux has no AEAD ciphers" },
     Lack {
         peer: "openiked",

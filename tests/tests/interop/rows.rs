@@ -91,6 +91,10 @@ pub fn groups() -> Vec<Group> {
         // In a cell of its own: not everybody can take both kinds of re-keying on one connection.
         group("perfect forward secrecy", Begin::Spokes, vec![pfs()]),
         Group {
+            template: Some(include_str!("../../interop/children.toml")),
+            ..group("several children", Begin::Spokes, vec![spoke("two child SAs under one IKE SA", "", "")])
+        },
+        Group {
             template: Some(include_str!("../../interop/mobike.toml")),
             ..group("roaming", Begin::Spokes, vec![spoke("MOBIKE, moved to another address", "", "")])
         },

@@ -114,7 +114,8 @@ impl IkeSa {
         }
         all.extend(configuration::request(c));
         if !(c.options.childless && self.announced.childless) {
-            let request = self.child_request(ctx, true, None);
+            let first = self.wanted.first().copied().unwrap_or_default();
+            let request = self.child_request(ctx, first, true, None);
             all.extend(self.child_parts(ctx, &request));
             setup.child = Some(request);
         }
@@ -156,14 +157,15 @@ impl IkeSa {
         self.peer_id = setup.peer_id.take();
         self.become_established(ctx);
         ctx.orders.push(Order::Routes);
-        match setup.child.take() {
-            None => self.tasks.push_back(Task::NewChild),
-            Some(request) => {
-                let nonces = setup.nonces.clone();
-                match self.accept_child(request, content, Some(&nonces), None) {
-                    Ok(series) => self.go_on(ctx, series, None),
-                    Err(why) => self.child_failed(ctx, format!("no child SA: {why}")),
-                }
+        let request = setup.child.take();
+        let along = request.as_ref().map(|r| r.index);
+        // The others follow in exchanges of their own (RFC 7296 §1.3.1).
+        self.tasks.extend(self.wanted.iter().filter(|i| along != Some(**i)).map(|i| Task::NewChild(*i)));
+        if let Some(request) = request {
+            let (index, nonces) = (request.index, setup.nonces.clone());
+            match self.accept_child(request, content, Some(&nonces), None) {
+                Ok(series) => self.go_on(ctx, series, None),
+                Err(why) => self.child_failed(ctx, index, &why),
             }
         }
     }

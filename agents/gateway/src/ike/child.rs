@@ -36,6 +36,8 @@ pub(crate) enum Phase {
 /// A pair of ESP SAs.
 #[derive(Debug, Clone)]
 pub(crate) struct Child {
+    /// Which of the connection's children it is.
+    pub(crate) index: usize,
     pub(crate) policy: u32,
     pub(crate) spi_in: u32,
     pub(crate) spi_out: u32,
@@ -47,6 +49,8 @@ pub(crate) struct Child {
 
 /// A child SA that we asked for.
 pub(crate) struct ChildRequest {
+    /// Which of the connection's children it is.
+    pub(crate) index: usize,
     pub(crate) spi_in: u32,
     pub(crate) suites: Vec<Suite>,
     /// Our public value, when keys of its own are wanted (PFS).
@@ -64,6 +68,7 @@ pub(crate) type Refusal = (u16, Vec<u8>);
 
 /// A child SA that is agreed upon, but for its keys.
 pub(crate) struct Agreed {
+    pub(crate) index: usize,
     pub(crate) chosen: Chosen,
     pub(crate) spi_in: u32,
     local_ts: Vec<Selector>,
@@ -72,16 +77,17 @@ pub(crate) struct Agreed {
 }
 
 impl IkeSa {
-    /// What to ask for. `in_auth`: along with IKE_AUTH, where no key exchange takes place.
-    pub(crate) fn child_request(&self, ctx: &mut Context<'_>, in_auth: bool, replaces: Option<&Child>) -> ChildRequest {
-        let suites = &ctx.profiles[self.connection].esp;
+    /// What to ask for. `index`: which of the connection's children. `in_auth`: along with IKE_AUTH, where no key exchange takes place.
+    pub(crate) fn child_request(&self, ctx: &mut Context<'_>, index: usize, in_auth: bool, replaces: Option<&Child>) -> ChildRequest {
+        let suites = &ctx.child(self.connection, index).esp;
         let suites: Vec<Suite> = if in_auth { suites.iter().map(Suite::without_groups).collect() } else { suites.clone() };
         let group = suites.first().and_then(|s| s.groups.first().copied());
         let (local_ts, remote_ts) = match replaces {
             Some(old) => (old.local_ts.clone(), old.remote_ts.clone()),
-            None => self.wanted_selectors(ctx),
+            None => self.wanted_selectors(ctx, index),
         };
         ChildRequest {
+            index,
             spi_in: ctx.new_spi(),
             ke: group.map(|g| Initiator::new(g, ctx.rng)),
             suites,
@@ -92,16 +98,16 @@ impl IkeSa {
         }
     }
 
-    /// The connection's selectors; own address inside the peer's network instead of them, when one is asked for.
-    fn wanted_selectors(&self, ctx: &Context<'_>) -> (Vec<Selector>, Vec<Selector>) {
-        let c = ctx.connection(self.connection);
+    /// A child's selectors; own address inside the peer's network instead of them, when one is asked for.
+    fn wanted_selectors(&self, ctx: &Context<'_>, index: usize) -> (Vec<Selector>, Vec<Selector>) {
+        let (c, child) = (ctx.connection(self.connection), &ctx.child(self.connection, index).settings);
         let all = |nets: &[ipnet::IpNet]| nets.iter().copied().map(Selector::from).collect::<Vec<_>>();
         let local = match (c.options.virtual_ip, self.virtual_ip) {
             (true, Some(ip)) => vec![ipnet::IpNet::from(ip).into()],
             (true, None) => all(&[ipnet::IpNet::new_assert(if c.local.is_ipv4() { [0; 4].into() } else { [0u8; 16].into() }, 0)]),
-            (false, _) => all(&c.local_ts),
+            (false, _) => all(&child.local_ts),
         };
-        (local, all(&c.remote_ts))
+        (local, all(&child.remote_ts))
     }
 
     /// SA, TSi and TSr of a request, with nonce and KE outside of IKE_AUTH.
@@ -153,7 +159,7 @@ impl IkeSa {
         if local_ts.is_empty() || remote_ts.is_empty() {
             return Err("the peer's traffic selectors are outside of what was asked for".into());
         }
-        let agreed = Agreed { chosen, spi_in: request.spi_in, local_ts, remote_ts, policy: request.policy };
+        let agreed = Agreed { index: request.index, chosen, spi_in: request.spi_in, local_ts, remote_ts, policy: request.policy };
         Ok(Series::new(Goal::Child { agreed, old }, nonces, secret))
     }
 
@@ -168,7 +174,8 @@ impl IkeSa {
     ) -> Result<(Series, Vec<Part>), Refusal> {
         let syntax = (notify::INVALID_SYNTAX, Vec::new());
         let offered = content.sa().ok_or_else(|| syntax.clone())?;
-        let suites = &ctx.profiles[self.connection].esp;
+        let index = self.child_asked_for(ctx, content, replaces).ok_or((notify::TS_UNACCEPTABLE, Vec::new()))?;
+        let suites = &ctx.child(self.connection, index).esp;
         let suites: Vec<Suite> = if ike_nonces.is_some() { suites.iter().map(Suite::without_groups).collect() } else { suites.clone() };
         let sent = content.ke();
         let sent_group = sent.and_then(|(n, _)| crypto::Group::from_transform_id(n));
@@ -192,7 +199,7 @@ impl IkeSa {
         }
         let tsi = content.selectors(payload::TSI).ok_or_else(|| syntax.clone())?;
         let tsr = content.selectors(payload::TSR).ok_or_else(|| syntax.clone())?;
-        let (local, remote) = self.allowed_selectors(ctx, replaces);
+        let (local, remote) = self.allowed_selectors(ctx, index, replaces);
         let narrowing = !ctx.config.misbehave.switches.no_narrowing;
         let (remote_ts, local_ts) = match narrowing {
             true => (selector::narrow(&tsi, &remote), selector::narrow(&tsr, &local)),
@@ -210,7 +217,7 @@ impl IkeSa {
         all.push(parts::selectors(payload::TSI, &remote_ts));
         all.push(parts::selectors(payload::TSR, &local_ts));
         let policy = replaces.and_then(|spi| self.children.iter().find(|c| c.spi_in == spi)).map(|c| c.policy);
-        let agreed = Agreed { chosen, spi_in, local_ts, remote_ts, policy };
+        let agreed = Agreed { index, chosen, spi_in, local_ts, remote_ts, policy };
         Ok((Series::new(Goal::Child { agreed, old: replaces }, nonces, secret), all))
     }
 
@@ -228,12 +235,30 @@ impl IkeSa {
         self.install(ctx, agreed, keys, asked)
     }
 
+    /// Which of the connection's children the peer's selectors ask for: the one that they fit best, the first of several. `None`: none.
+    fn child_asked_for(&self, ctx: &Context<'_>, content: Content<'_>, replaces: Option<u32>) -> Option<usize> {
+        if let Some(old) = replaces.and_then(|spi| self.children.iter().find(|c| c.spi_in == spi)) {
+            return Some(old.index);
+        }
+        let (Some(tsi), Some(tsr)) = (content.selectors(payload::TSI), content.selectors(payload::TSR)) else { return Some(0) };
+        let fit = |index: &usize| {
+            let (local, remote) = self.allowed_selectors(ctx, *index, None);
+            let possible = !selector::narrow(&tsi, &remote).is_empty() && !selector::narrow(&tsr, &local).is_empty();
+            let inside = |offered: &Selector, allowed: &[Selector]| allowed.iter().any(|a| a.includes(offered));
+            let fits = |most: usize| tsi.iter().take(most).all(|t| inside(t, &remote)) && tsr.iter().take(most).all(|t| inside(t, &local));
+            // The first ones may be those of the packet that the SA is for (RFC 7296 §2.9).
+            (possible, fits(usize::MAX), fits(1))
+        };
+        let best = (0..ctx.profiles[self.connection].children.len()).rev().max_by_key(fit);
+        best.filter(|index| fit(index).0 || ctx.config.misbehave.switches.no_narrowing)
+    }
+
     /// Own and the peer's selectors that a request may narrow to.
-    fn allowed_selectors(&self, ctx: &Context<'_>, replaces: Option<u32>) -> (Vec<Selector>, Vec<Selector>) {
+    fn allowed_selectors(&self, ctx: &Context<'_>, index: usize, replaces: Option<u32>) -> (Vec<Selector>, Vec<Selector>) {
         if let Some(old) = replaces.and_then(|spi| self.children.iter().find(|c| c.spi_in == spi)) {
             return (old.local_ts.clone(), old.remote_ts.clone());
         }
-        let c = ctx.connection(self.connection);
+        let c = &ctx.child(self.connection, index).settings;
         let all = |nets: &[ipnet::IpNet]| nets.iter().copied().map(Selector::from).collect::<Vec<_>>();
         let remote = match self.leased {
             Some(ip) => vec![ipnet::IpNet::from(ip).into()],
@@ -247,7 +272,7 @@ impl IkeSa {
         let spi_out: [u8; 4] = agreed.chosen.spi.as_slice().try_into().map_err(|_| "the peer's SPI does not have four octets")?;
         let spi_out = u32::from_be_bytes(spi_out);
         let c = &ctx.config.connections[self.connection];
-        let options = &c.options;
+        let (options, settings) = (&c.options, &ctx.child(self.connection, agreed.index).settings);
         let limits = Limits {
             soft_bytes: options.rekey_bytes,
             hard_bytes: options.life_bytes,
@@ -283,7 +308,7 @@ impl IkeSa {
         let [key_out, key_in] = &keys;
         if is_new {
             let (local_ts, remote_ts) = (agreed.local_ts.clone(), agreed.remote_ts.clone());
-            ctx.path.set_policy(policy, PolicyParams { name: c.name.clone(), local_ts, remote_ts, trap: false });
+            ctx.path.set_policy(policy, PolicyParams { name: settings.name.clone(), local_ts, remote_ts, trap: false });
         }
         ctx.path.install(ctx.now, params(agreed.spi_in, key_in), false).map_err(|e| e.to_string())?;
         // A responder goes on sending on the old SA until that is deleted: the peer may not have the new one yet (RFC 7296 §2.8).
@@ -304,23 +329,20 @@ impl IkeSa {
         let (here, there) = (self.local.ip(), self.remote.ip());
         let told = vec![esp(agreed.spi_in, key_in, there, here), esp(spi_out, key_out, here, there)];
         ctx.keys(Keys { esp: told, ..Keys::default() });
-        let (text, name) = (
-            format!(
-                "child SA {:08x}/{spi_out:08x} installed: {} === {}, {:?} {:?}{}",
-                agreed.spi_in,
-                list(&agreed.local_ts),
-                list(&agreed.remote_ts),
-                agreed.chosen.cipher,
-                agreed.chosen.integrity,
-                if self.encapsulation().is_some() { ", in UDP" } else { "" }
-            ),
-            c.name.clone(),
+        let text = format!(
+            "child SA {:08x}/{spi_out:08x} installed: {} === {}, {:?} {:?}{}",
+            agreed.spi_in,
+            list(&agreed.local_ts),
+            list(&agreed.remote_ts),
+            agreed.chosen.cipher,
+            agreed.chosen.integrity,
+            if self.encapsulation().is_some() { ", in UDP" } else { "" }
         );
-        let (rekey, life, inactivity) = (c.child_rekey, c.child_life, c.inactivity);
+        let (connection, child) = (c.name.clone(), settings.name.clone());
         ctx.log(Some(self.connection), Some(self.spis()), text);
-        let up = GatewayEventKind::ChildUp { connection: name.clone(), child: name, spi_in: agreed.spi_in, spi_out };
-        ctx.event(up);
+        ctx.event(GatewayEventKind::ChildUp { connection, child, spi_in: agreed.spi_in, spi_out });
         self.children.push(Child {
+            index: agreed.index,
             policy,
             spi_in: agreed.spi_in,
             spi_out,
@@ -330,15 +352,14 @@ impl IkeSa {
             created: ctx.now,
         });
         for (after, timer) in [
-            (rekey, Timer::RekeyChild(agreed.spi_in)),
-            (life, Timer::ExpireChild(agreed.spi_in)),
-            (inactivity, Timer::Inactivity(agreed.spi_in)),
+            (settings.child_rekey, Timer::RekeyChild(agreed.spi_in)),
+            (settings.child_life, Timer::ExpireChild(agreed.spi_in)),
+            (settings.inactivity, Timer::Inactivity(agreed.spi_in)),
         ] {
             if let Some(after) = after {
                 self.timers.set(timer, ctx.now + after);
             }
         }
-        ctx.orders.extend(self.replaces.take().map(|old| Order::GiveWay { old }));
         ctx.orders.push(Order::Routes);
         Ok(agreed.spi_in)
     }
@@ -366,8 +387,9 @@ impl IkeSa {
         ctx.log(Some(self.connection), Some(self.spis()), text);
         if !continued {
             ctx.path.remove_policy(child.policy);
-            let name = ctx.connection(self.connection).name.clone();
-            ctx.event(GatewayEventKind::ChildDown { connection: name.clone(), child: name });
+            let connection = ctx.connection(self.connection).name.clone();
+            let child = ctx.child(self.connection, child.index).settings.name.clone();
+            ctx.event(GatewayEventKind::ChildDown { connection, child });
             ctx.orders.push(Order::Routes);
         }
     }

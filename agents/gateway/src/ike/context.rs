@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use peer::{Connection, GatewayConfig, GatewayEvent, GatewayEventKind, Keys};
+use peer::{Child, Connection, GatewayConfig, GatewayEvent, GatewayEventKind, Keys};
 
 use super::proposal::Suite;
 use super::sa::IkeSa;
@@ -12,24 +12,32 @@ use crate::esp::DataPath;
 use crate::gateway::{Effect, LogEntry};
 use crate::time::Time;
 
-/// A connection's proposals, read once.
+/// A connection's settings, read once.
 #[derive(Debug, Clone)]
 pub(crate) struct Profile {
     pub(crate) ike: Vec<Suite>,
+    /// At least one.
+    pub(crate) children: Vec<ChildProfile>,
+}
+
+/// The same of one of its children.
+#[derive(Debug, Clone)]
+pub(crate) struct ChildProfile {
+    pub(crate) settings: Child,
     pub(crate) esp: Vec<Suite>,
 }
 
 /// Something that only the whole gateway can do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Order {
-    /// Bring the connection up (again), this much later; the number is the attempt's, from 1.
-    Initiate { connection: usize, after: Duration, attempt: u32 },
+    /// Bring children of the connection up (again), this much later; the number is the attempt's, from 1.
+    Initiate { connection: usize, children: Vec<usize>, after: Duration, attempt: u32 },
     /// Set an IKE SA up beside the old one, which goes when the new one has a child (RFC 7296 §2.8.3).
     Reauthenticate { connection: usize, old: u64 },
     /// The IKE SA with this SPI of ours has a successor.
     GiveWay { old: u64 },
-    /// Let a trap policy bring it up.
-    Trap { connection: usize },
+    /// Let trap policies bring them up.
+    Trap { connection: usize, children: Vec<usize> },
     /// Forget all other IKE SAs with this peer's identity (RFC 7296 §2.4, INITIAL_CONTACT).
     OnlyOne { connection: usize, keep: u64 },
     /// Which inner packets are wanted has changed.
@@ -60,9 +68,14 @@ pub(crate) struct Context<'a> {
     pub(crate) first_contact: bool,
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
     pub(crate) fn connection(&self, index: usize) -> &Connection {
         &self.config.connections[index]
+    }
+
+    /// A connection's child, by its index among those.
+    pub(crate) fn child(&self, connection: usize, index: usize) -> &'a ChildProfile {
+        &self.profiles[connection].children[index]
     }
 
     pub(crate) fn event(&mut self, what: GatewayEventKind) {

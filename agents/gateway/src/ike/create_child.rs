@@ -24,13 +24,13 @@ use crate::crypto::{Group, Initiator};
 const RETRY: Duration = Duration::from_secs(5);
 
 impl IkeSa {
-    /// Asks for a child SA. `old`: for its successor.
-    pub(crate) fn send_create_child(&mut self, ctx: &mut Context<'_>, old: Option<u32>, group: Option<Group>) {
+    /// Asks for a child SA: which of the connection's. `old`: for its successor.
+    pub(crate) fn send_create_child(&mut self, ctx: &mut Context<'_>, index: usize, old: Option<u32>, group: Option<Group>) {
         let replaced = old.and_then(|spi| self.children.iter().find(|c| c.spi_in == spi)).cloned();
         if old.is_some() && replaced.is_none() {
             return;
         }
-        let mut request = self.child_request(ctx, false, replaced.as_ref());
+        let mut request = self.child_request(ctx, index, false, replaced.as_ref());
         if let Some(group) = group {
             // The peer wants this one: it becomes the first choice.
             request.ke = Some(Initiator::new(group, ctx.rng));
@@ -52,18 +52,25 @@ impl IkeSa {
     /// The answer about a new child SA.
     pub(crate) fn handle_new_child_response(&mut self, ctx: &mut Context<'_>, request: ChildRequest, content: Content<'_>) {
         if let Some(group) = self.other_group(&request, content) {
-            return self.send_create_child(ctx, None, Some(group));
+            return self.send_create_child(ctx, request.index, None, Some(group));
+        }
+        let index = request.index;
+        if content.notify(notify::TEMPORARY_FAILURE).is_some() {
+            // The peer is busy with keys (RFC 7296 §2.25).
+            let after = self.retry_after(ctx);
+            self.log(ctx, format!("no child SA for now; asked for again in {:.1} s", after.as_secs_f32()));
+            return self.timers.set(Timer::NewChild(index), ctx.now + after);
         }
         match self.accept_child(request, content, None, None) {
             Ok(series) => self.go_on(ctx, series, followup::link(content)),
-            Err(why) => self.child_failed(ctx, format!("no child SA: {why}")),
+            Err(why) => self.child_failed(ctx, index, &why),
         }
     }
 
     /// The answer about new keys.
     pub(crate) fn handle_rekey_child_response(&mut self, ctx: &mut Context<'_>, old: u32, request: ChildRequest, content: Content<'_>) {
         if let Some(group) = self.other_group(&request, content) {
-            return self.send_create_child(ctx, Some(old), Some(group));
+            return self.send_create_child(ctx, request.index, Some(old), Some(group));
         }
         let crossed = self.crossed.take().filter(|c| c.old == old);
         if content.notify(notify::CHILD_SA_NOT_FOUND).is_some() {
@@ -71,8 +78,8 @@ impl IkeSa {
             self.log(ctx, format!("the peer has no child SA {old:08x}; a new one is asked for"));
             let successor = crossed.is_some();
             self.remove_child(ctx, old, true);
-            if !successor && self.children.is_empty() {
-                self.tasks.push_back(Task::NewChild);
+            if !successor && !self.has_child(request.index) {
+                self.tasks.push_back(Task::NewChild(request.index));
             }
             return;
         }
@@ -165,9 +172,13 @@ impl IkeSa {
     }
 
     fn try_again(&mut self, ctx: &mut Context<'_>, old: u32) -> Duration {
-        let after = RETRY + Duration::from_millis(u64::from(ctx.rng.u32() % 5000));
+        let after = self.retry_after(ctx);
         self.timers.set(Timer::RekeyChild(old), ctx.now + after);
         after
+    }
+
+    fn retry_after(&self, ctx: &mut Context<'_>) -> Duration {
+        RETRY + Duration::from_millis(u64::from(ctx.rng.u32() % 5000))
     }
 
     /// The group that the peer wants instead, if we can do it and have not just tried.
@@ -213,6 +224,10 @@ impl IkeSa {
     fn rekeyed_child(&mut self, ctx: &mut Context<'_>, spi: &[u8]) -> Result<u32, Vec<Part>> {
         let named = <[u8; 4]>::try_from(spi).ok().map(u32::from_be_bytes);
         let Some(child) = named.and_then(|spi| self.child_by_peer(spi)).map(|i| &self.children[i]) else {
+            // It may be the one that we have asked for, and whose response is behind.
+            if self.asks_for_any_child() {
+                return Err(vec![parts::notify(notify::TEMPORARY_FAILURE, &[])]);
+            }
             let spi = named.unwrap_or_default();
             self.log(ctx, format!("the peer asks for new keys of a child SA {spi:08x} that is not there"));
             return Err(vec![parts::notify_child(notify::CHILD_SA_NOT_FOUND, spi)]);

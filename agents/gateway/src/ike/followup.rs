@@ -170,15 +170,18 @@ impl IkeSa {
         let Series { goal, nonces, secrets, .. } = series;
         self.forgotten = 0;
         match goal {
-            Goal::Child { agreed, old } => match (self.make_child(ctx, agreed, &nonces, &secrets, true), old) {
-                (Ok(_), None) => {}
-                (Ok(new), Some(old)) => {
-                    self.log(ctx, format!("child SA {old:08x} is replaced by {new:08x}"));
-                    self.replaced_by_us(old);
+            Goal::Child { agreed, old } => {
+                let index = agreed.index;
+                match (self.make_child(ctx, agreed, &nonces, &secrets, true), old) {
+                    (Ok(_), None) => {}
+                    (Ok(new), Some(old)) => {
+                        self.log(ctx, format!("child SA {old:08x} is replaced by {new:08x}"));
+                        self.replaced_by_us(old);
+                    }
+                    (Err(why), None) => self.child_failed(ctx, index, &why),
+                    (Err(why), Some(old)) => self.rekeying_failed(ctx, old, &why),
                 }
-                (Err(why), None) => self.child_failed(ctx, format!("no child SA: {why}")),
-                (Err(why), Some(old)) => self.rekeying_failed(ctx, old, &why),
-            },
+            }
             Goal::Ike { chosen, spis } => match self.successor(ctx, Role::Initiator, spis, chosen, &nonces, &secrets) {
                 Some(new) => self.succeed(ctx, new, true),
                 None => self.ike_rekeying_failed(ctx, "no PRF was chosen"),
@@ -210,7 +213,7 @@ impl IkeSa {
     fn give_up(&mut self, ctx: &mut Context<'_>, goal: &Goal, why: &str) {
         match goal {
             Goal::Child { old: Some(old), .. } => self.rekeying_failed(ctx, *old, why),
-            Goal::Child { old: None, .. } => self.child_failed(ctx, format!("no child SA: {why}")),
+            Goal::Child { agreed, old: None } => self.child_failed(ctx, agreed.index, why),
             Goal::Ike { .. } => self.ike_rekeying_failed(ctx, why),
         }
     }
@@ -340,7 +343,7 @@ impl IkeSa {
         match task {
             Task::RekeyIke => any(&|_| true),
             Task::RekeyChild(spi) => any(&|s| s.is_for_ike() || s.replaces(*spi)),
-            Task::NewChild | Task::DeleteChild(_) => any(&Series::is_for_ike),
+            Task::NewChild(_) | Task::DeleteChild(_) => any(&Series::is_for_ike),
             Task::DeleteIke | Task::Liveness | Task::Addresses | Task::Refuse(_) => false,
         }
     }

@@ -153,7 +153,7 @@ impl IkeSa {
             self.remove_child(ctx, child.spi_in, true);
             if !replaced {
                 self.log(ctx, format!("the peer has closed child SA {:08x}", child.spi_in));
-                self.act(ctx, ctx.config.connections[self.connection].close_action);
+                self.act(ctx, ctx.config.connections[self.connection].close_action, vec![child.index]);
             }
         }
         told
@@ -166,21 +166,24 @@ impl IkeSa {
         if let Some(theirs) = self.collision.take().and_then(|c| c.theirs) {
             self.succeed(ctx, *theirs, false);
         }
-        let had_children = !self.children.is_empty();
+        let children = self.child_indices();
         // Gone only once its response is on its way.
         self.end(ctx, why);
-        if !replaced && had_children {
-            self.act(ctx, action);
+        if !replaced {
+            self.act(ctx, action, children);
         }
     }
 
-    /// What the settings say about the end of a child.
-    pub(crate) fn act(&mut self, ctx: &mut Context<'_>, action: ChildAction) {
+    /// What the settings say about the end of these children.
+    pub(crate) fn act(&mut self, ctx: &mut Context<'_>, action: ChildAction, children: Vec<usize>) {
         let connection = self.connection;
         match action {
+            _ if children.is_empty() => {}
             ChildAction::None => {}
-            ChildAction::Trap => ctx.orders.push(Order::Trap { connection }),
-            ChildAction::Start => ctx.orders.push(Order::Initiate { connection, after: std::time::Duration::ZERO, attempt: 1 }),
+            ChildAction::Trap => ctx.orders.push(Order::Trap { connection, children }),
+            ChildAction::Start => {
+                ctx.orders.push(Order::Initiate { connection, children, after: std::time::Duration::ZERO, attempt: 1 });
+            }
         }
     }
 }

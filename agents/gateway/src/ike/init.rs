@@ -34,13 +34,13 @@ const MAX_CHANGES: u32 = 5;
 const NONCE: usize = 32;
 
 impl IkeSa {
-    /// Begins an IKE SA with a connection's peer.
-    pub(crate) fn begin(ctx: &mut Context<'_>, connection: usize, remote: SocketAddr, attempt: u32) -> Option<IkeSa> {
+    /// Begins an IKE SA with a connection's peer, for these children.
+    pub(crate) fn begin(ctx: &mut Context<'_>, connection: usize, wanted: Vec<usize>, remote: SocketAddr, attempt: u32) -> Option<IkeSa> {
         let group = ctx.profiles[connection].ike.first()?.groups.first().copied()?;
         let local = SocketAddr::new(ctx.connection(connection).local, remote.port());
         let spi = ctx.new_ike_spi();
         let mut sa = IkeSa::new(Role::Initiator, connection, (spi, 0), local, remote, ctx.now);
-        sa.attempt = attempt;
+        (sa.attempt, sa.wanted) = (attempt, wanted);
         let ke = Initiator::new(group, ctx.rng);
         let nonce = ctx.rng.bytes(NONCE);
         sa.state = State::ExpectInitResponse(Box::new(InitRequest { ke, nonce, cookie: None, changes: 0, refused: Vec::new() }));

@@ -71,6 +71,7 @@ impl IkeSa {
             Timer::NatKeepalive => self.keep_mapping(ctx),
             Timer::Replaced => self.state = State::Gone,
             Timer::ExpectFollowUp(link) => self.forget_follow_up(ctx, link),
+            Timer::NewChild(index) => self.tasks.push_back(Task::NewChild(index)),
             Timer::RekeyChild(spi) if !switches.ignore_soft_expiry => self.tasks.push_back(Task::RekeyChild(spi)),
             Timer::ExpireChild(spi) if !switches.ignore_hard_expiry => self.expire_child(ctx, spi, "its lifetime has ended"),
             Timer::RekeyChild(_) | Timer::ExpireChild(_) => {}
@@ -120,8 +121,8 @@ impl IkeSa {
     }
 
     fn check_inactivity(&mut self, ctx: &mut Context<'_>, spi: u32) {
-        let Some(limit) = ctx.connection(self.connection).inactivity else { return };
         let Some(child) = self.children.iter().find(|c| c.spi_in == spi) else { return };
+        let Some(limit) = ctx.child(self.connection, child.index).settings.inactivity else { return };
         let usage = ctx.path.usage(child.policy).unwrap_or_default();
         let last = [usage.last_in, usage.last_out].into_iter().flatten().max().unwrap_or(child.created).max(child.created);
         if ctx.now.since(last) < limit {
@@ -135,19 +136,30 @@ impl IkeSa {
     pub(crate) fn pump(&mut self, ctx: &mut Context<'_>) {
         while self.window.pending.is_none() && !self.is_gone() {
             let ready = self.tasks.iter().position(|t| !self.must_wait(t));
-            let Some(task) = ready.and_then(|index| self.tasks.remove(index)) else { return };
+            let Some(task) = ready.and_then(|index| self.tasks.remove(index)) else { break };
             let open = matches!(self.state, State::Established);
             match task {
                 Task::Refuse(kind) => self.send_refusal(ctx, kind),
                 Task::DeleteIke if matches!(self.state, State::Established | State::Replaced) => self.send_delete_ike(ctx),
-                Task::NewChild if open => self.send_create_child(ctx, None, None),
-                Task::RekeyChild(spi) if open && self.phase(spi) == Some(Phase::Installed) => self.send_create_child(ctx, Some(spi), None),
+                // The peer may have been faster.
+                Task::NewChild(index) if open && !self.has_child(index) => self.send_create_child(ctx, index, None, None),
+                Task::RekeyChild(spi) if open => {
+                    let found = self.children.iter().find(|c| c.spi_in == spi && c.phase == Phase::Installed);
+                    if let Some(index) = found.map(|c| c.index) {
+                        self.send_create_child(ctx, index, Some(spi), None);
+                    }
+                }
                 Task::RekeyIke if open => self.send_rekey_ike(ctx, None),
                 Task::DeleteChild(spi) if open => self.send_delete_child(ctx, spi),
                 Task::Liveness if open => self.send_liveness(ctx),
                 Task::Addresses if open => self.send_addresses(ctx),
                 _ => {}
             }
+        }
+        // Only once all children are there can the one that this re-authenticates do without its own.
+        let waits = self.asks_for_new_child() || self.tasks.iter().any(|t| matches!(t, Task::NewChild(_)));
+        if !self.children.is_empty() && !waits {
+            ctx.orders.extend(self.replaces.take().map(|old| Order::GiveWay { old }));
         }
     }
 
@@ -164,19 +176,19 @@ impl IkeSa {
             let tries = ctx.connection(self.connection).keying_tries;
             if tries == 0 || self.attempt < tries {
                 self.log(ctx, format!("{why}; begun anew"));
-                let (connection, attempt) = (self.connection, self.attempt + 1);
-                ctx.orders.push(Order::Initiate { connection, after: Duration::ZERO, attempt });
+                let (connection, children, attempt) = (self.connection, self.wanted.clone(), self.attempt + 1);
+                ctx.orders.push(Order::Initiate { connection, children, after: Duration::ZERO, attempt });
                 self.state = State::Gone;
                 return;
             }
             return self.fail(ctx, why);
         }
         let action = ctx.config.connections[self.connection].dpd_action;
-        let had_children = !self.children.is_empty();
+        let children = self.child_indices();
         self.end(ctx, &why);
         self.state = State::Gone;
-        if !quiet && had_children {
-            self.act(ctx, action);
+        if !quiet {
+            self.act(ctx, action, children);
         }
     }
 
@@ -195,8 +207,9 @@ impl IkeSa {
     }
 
     /// The IKE SA is there, the child SA is not.
-    pub(crate) fn child_failed(&mut self, ctx: &mut Context<'_>, reason: impl Into<String>) {
-        self.failed(ctx, reason);
+    pub(crate) fn child_failed(&mut self, ctx: &mut Context<'_>, index: usize, why: &str) {
+        let which = if index == 0 { String::new() } else { format!(" {}", ctx.child(self.connection, index).settings.name) };
+        self.failed(ctx, format!("no child SA{which}: {why}"));
     }
 
     /// Forgotten without a word.

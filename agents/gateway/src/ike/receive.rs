@@ -7,6 +7,7 @@ use wire::ike::{Body, Message, Payload};
 
 use super::content::Content;
 use super::context::Context;
+use super::followup::Goal;
 use super::numbers::{exchange, notify};
 use super::parts;
 use super::sa::{IkeSa, Role, State};
@@ -65,13 +66,32 @@ impl IkeSa {
         }
     }
 
-    /// Is a child SA asked for right now?
-    pub(crate) fn asks_for_child(&self) -> bool {
-        self.window.pending.as_ref().is_some_and(|p| match &p.asked {
-            Asked::NewChild(_) | Asked::RekeyChild(..) => true,
-            Asked::FollowUp(expected) => !expected.series.is_for_ike(),
-            _ => false,
-        })
+    /// Is this child SA, or its successor, asked for right now?
+    pub(crate) fn asks_for_child(&self, index: usize) -> bool {
+        self.child_in_hand().is_some_and(|(asked, _)| asked == index)
+    }
+
+    /// Is some child SA, or the successor of one, asked for right now?
+    pub(crate) fn asks_for_any_child(&self) -> bool {
+        self.child_in_hand().is_some()
+    }
+
+    /// Is a child SA asked for right now that is nobody's successor?
+    pub(crate) fn asks_for_new_child(&self) -> bool {
+        self.child_in_hand().is_some_and(|(_, is_new)| is_new)
+    }
+
+    /// Which of the connection's child SAs is asked for right now, and is it nobody's successor?
+    fn child_in_hand(&self) -> Option<(usize, bool)> {
+        match &self.window.pending.as_ref()?.asked {
+            Asked::NewChild(request) => Some((request.index, true)),
+            Asked::RekeyChild(_, request) => Some((request.index, false)),
+            Asked::FollowUp(expected) => match &expected.series.goal {
+                Goal::Child { agreed, old } => Some((agreed.index, old.is_none())),
+                Goal::Ike { .. } => None,
+            },
+            _ => None,
+        }
     }
 
     /// Is it the message that is due? A repeated request is answered as it was.

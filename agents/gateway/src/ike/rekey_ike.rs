@@ -167,6 +167,7 @@ impl IkeSa {
         let (kept, moved) = std::mem::take(&mut self.tasks).into_iter().partition(stays);
         self.tasks = kept;
         new.tasks = moved;
+        new.replaces = self.replaces.take();
         new.start_timers(ctx);
         self.timers.clear_all();
         self.follow_ups.clear();

@@ -10,10 +10,10 @@
 //!   Replaced: a re-keyed SA took over, its DELETE is awaited.   Closing: our DELETE is under way.   Gone: to be forgotten.
 //! ```
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
-use super::child::{Child, ChildRequest};
+use super::child::{Child, ChildRequest, Phase};
 use super::eap::Eap;
 use super::followup::ExpectFollowUp;
 use super::keys::{Nonces, SaKeys};
@@ -115,8 +115,8 @@ pub(crate) struct Announced {
 /// Something to begin when no other request is outstanding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Task {
-    /// A child SA of the connection.
-    NewChild,
+    /// A child SA: which of the connection's.
+    NewChild(usize),
     /// New keys for the child SA with this inbound SPI.
     RekeyChild(u32),
     /// New keys for the IKE SA.
@@ -177,6 +177,8 @@ pub(crate) struct IkeSa {
     pub(crate) last_sent: Time,
     /// The set-up's number among those of its connection, from 1.
     pub(crate) attempt: u32,
+    /// The children that an initiator's set-up is for. The first comes with IKE_AUTH.
+    pub(crate) wanted: Vec<usize>,
     /// Own SPI of the IKE SA that this one re-authenticates.
     pub(crate) replaces: Option<u64>,
     /// Its successor carries the traffic already.
@@ -216,6 +218,7 @@ impl IkeSa {
             last_heard: now,
             last_sent: now,
             attempt: 1,
+            wanted: Vec::new(),
             replaces: None,
             gives_way: false,
             collision: None,
@@ -250,6 +253,17 @@ impl IkeSa {
 
     pub(crate) fn is_gone(&self) -> bool {
         matches!(self.state, State::Gone)
+    }
+
+    /// Is there such a child, by index among the connection's, that stays?
+    pub(crate) fn has_child(&self, index: usize) -> bool {
+        self.children.iter().any(|c| c.index == index && c.phase != Phase::Deleting)
+    }
+
+    /// Which of the connection's children are there.
+    pub(crate) fn child_indices(&self) -> Vec<usize> {
+        let indices: BTreeSet<usize> = self.children.iter().map(|c| c.index).collect();
+        indices.into_iter().collect()
     }
 
     /// An initiator's set-up is under way.

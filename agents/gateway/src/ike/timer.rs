@@ -23,6 +23,8 @@ pub(crate) enum Timer {
     Replaced,
     /// The peer goes on with its key exchanges no more: what was agreed upon so far, under this link, is forgotten (RFC 9370 §2.2.4).
     ExpectFollowUp(u64),
+    /// A child SA that the peer could not set up just then is asked for again: which of the connection's.
+    NewChild(usize),
     /// The child SA with this inbound SPI gets new keys.
     RekeyChild(u32),
     /// The child SA's hard lifetime ends (RFC 4301 §4.4.2.1).
@@ -46,6 +48,7 @@ impl Timer {
             Timer::NatKeepalive => "NAT keepalive",
             Timer::Replaced => "end of a replaced IKE SA",
             Timer::ExpectFollowUp(_) => "end of the wait for IKE_FOLLOWUP_KE",
+            Timer::NewChild(_) => "another request for a child SA",
             Timer::RekeyChild(_) => "re-keying of a child SA",
             Timer::ExpireChild(_) => "end of a child SA",
             Timer::Inactivity(_) => "inactivity check",
@@ -92,8 +95,9 @@ impl Timers {
 
     /// Takes those of the children along to another IKE SA.
     pub(crate) fn take_children(&mut self) -> Timers {
-        let of_child =
-            |t: &Timer| matches!(t, Timer::RekeyChild(_) | Timer::ExpireChild(_) | Timer::Inactivity(_) | Timer::ForgetInbound(..));
+        let of_child = |t: &Timer| {
+            matches!(t, Timer::NewChild(_) | Timer::RekeyChild(_) | Timer::ExpireChild(_) | Timer::Inactivity(_) | Timer::ForgetInbound(..))
+        };
         let (taken, kept) = std::mem::take(&mut self.0).into_iter().partition(|(t, _)| of_child(t));
         self.0 = kept;
         Timers(taken)

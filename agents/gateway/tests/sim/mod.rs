@@ -104,10 +104,35 @@ pub fn config(side: usize) -> GatewayConfig {
             nat_traversal: true,
             force_encap: false,
             keying_tries: 1,
+            more_children: vec![],
             options: Options::default(),
         }],
         ..GatewayConfig::default()
     }
+}
+
+/// A side's networks: 10.1.0.0/24 and 10.1.1.0/24, 10.2.0.0/24 and 10.2.1.0/24.
+pub const LAN: u8 = 0;
+pub const DMZ: u8 = 1;
+
+/// Names of each side's children, when it has both.
+pub const NAMES: [[&str; 2]; 2] = [["west-east", "west-east-dmz"], ["east-west", "east-west-dmz"]];
+
+pub fn net(side: usize, which: u8) -> ipnet::IpNet {
+    format!("10.{}.{which}.0/24", side + 1).parse().unwrap()
+}
+
+/// A child for the LANs, and one with a longer key for the DMZs.
+pub fn with_dmz(config: &mut GatewayConfig, side: usize) {
+    let c = &mut config.connections[0];
+    (c.local_ts, c.remote_ts) = (vec![net(side, LAN)], vec![net(1 - side, LAN)]);
+    c.more_children = vec![Child {
+        name: NAMES[side][1].into(),
+        esp_proposals: vec!["aes256-sha256".into()],
+        local_ts: vec![net(side, DMZ)],
+        remote_ts: vec![net(1 - side, DMZ)],
+        ..Child::default()
+    }];
 }
 
 impl Pair {
@@ -300,9 +325,14 @@ impl Pair {
 
     /// Does a packet pass in both directions?
     pub fn passes(&mut self) -> bool {
+        self.passes_in(LAN)
+    }
+
+    /// The same between networks of a kind.
+    pub fn passes_in(&mut self, which: u8) -> bool {
         [WEST, EAST].into_iter().all(|side| {
             let before = self.sides[1 - side].inner.len();
-            self.inner(side, &udp_packet(side, b"hello"));
+            self.inner(side, &packet_in(side, which, b"hello"));
             self.run(Duration::from_millis(self.weather.delay_ms + self.weather.jitter_ms + 1));
             self.sides[1 - side].inner.len() == before + 1
         })
@@ -317,7 +347,12 @@ impl Pair {
 
 /// An IPv4 and UDP packet from a side's network to the other's.
 pub fn udp_packet(side: usize, payload: &[u8]) -> Vec<u8> {
-    let (from, to) = ([10, 1 + side as u8, 0, 10], [10, 2 - side as u8, 0, 10]);
+    packet_in(side, LAN, payload)
+}
+
+/// The same between networks of a kind.
+pub fn packet_in(side: usize, which: u8, payload: &[u8]) -> Vec<u8> {
+    let (from, to) = ([10, 1 + side as u8, which, 10], [10, 2 - side as u8, which, 10]);
     let builder = etherparse::PacketBuilder::ipv4(from, to, 64).udp(1000, 2000);
     let mut packet = Vec::new();
     builder.write(&mut packet, payload).unwrap();

@@ -65,6 +65,7 @@ fn settings() -> GatewayConfig {
         nat_traversal: true,
         force_encap: false,
         keying_tries: 0,
+        more_children: vec![],
     };
     GatewayConfig { name: "west".into(), connections: vec![connection], ..GatewayConfig::default() }
 }
@@ -145,4 +146,17 @@ fn certificates_are_named_and_both_ends_say_how() {
     assert!(!render(&Found::sample(), &config).unwrap().conf.contains("leftcert"));
     assert!(refused(|c| (c.auth.peer, c.auth.anchors, c.ike) = (AuthMethod::Certificate, vec![rsa], IkeMode::V1Main)).starts_with("auth"));
     assert!(refused(|c| c.auth.peer = AuthMethod::EapMd5).starts_with("auth"));
+}
+
+#[test]
+fn children_share_a_secret() {
+    let mut config = settings();
+    let first = &mut config.connections[0];
+    let (local_ts, remote_ts) = (vec!["10.1.1.0/24".parse().unwrap()], vec!["10.2.1.0/24".parse().unwrap()]);
+    let esp_proposals = vec!["aes256-sha256".into()];
+    first.more_children = vec![peer::Child { name: "west-east-dmz".into(), esp_proposals, local_ts, remote_ts, ..Default::default() }];
+    let first = first.clone();
+    config.connections = first.children().into_iter().map(|child| first.alone(child)).collect();
+    assert_eq!(missing(&config, &["conn west-east", "leftsubnet=10.1.0.0/24", "conn west-east-dmz", "leftsubnet=10.1.1.0/24"]), [""; 0]);
+    assert_eq!(render(&Found::sample(), &config).unwrap().secrets.lines().count(), 1);
 }

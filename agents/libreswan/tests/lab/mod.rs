@@ -111,6 +111,7 @@ impl Lab {
                 nat_traversal: true,
                 force_encap: false,
                 keying_tries: 1,
+                more_children: vec![],
             }],
             ..GatewayConfig::default()
         }

@@ -123,6 +123,7 @@ impl Lab {
                 nat_traversal: true,
                 force_encap: false,
                 keying_tries: 1,
+                more_children: vec![],
             }],
             ..GatewayConfig::default()
         }

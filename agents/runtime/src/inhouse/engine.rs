@@ -1,6 +1,5 @@
 //! The gateway's thread: waits for packets, orders and timers, hands them to the machine, and does what it says.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -66,8 +65,6 @@ pub(crate) struct Engine {
     /// Orders that wait for the end of the pause.
     deferred: Vec<Order>,
     initiating: Vec<(String, oneshot::Sender<Result<Outcome, String>>)>,
-    /// Children per connection.
-    up: BTreeMap<String, u32>,
     /// What others are told when everything that belongs to it has been done.
     news: Vec<GatewayEventKind>,
     failures: Vec<(String, String)>,
@@ -87,7 +84,6 @@ impl Engine {
             paused: false,
             deferred: Vec::new(),
             initiating: Vec::new(),
-            up: BTreeMap::new(),
             news: Vec::new(),
             failures: Vec::new(),
             last_error: None,
@@ -128,7 +124,9 @@ impl Engine {
         self.duty.machine.sent(self.now());
         self.duty.log.flush();
         for what in self.news.drain(..) {
-            if let GatewayEventKind::ChildUp { connection, .. } = &what {
+            if let GatewayEventKind::ChildUp { connection, .. } = &what
+                && self.duty.machine.is_up(connection)
+            {
                 answer(&mut self.initiating, connection, || Outcome::Established);
             }
             // The harness may have stopped listening; nobody else is interested.
@@ -144,7 +142,7 @@ impl Engine {
         match order {
             Order::Initiate(..) if self.paused => self.deferred.push(order),
             Order::Initiate(connection, tell) => {
-                if self.up.get(&connection).is_some_and(|n| *n > 0) {
+                if self.duty.machine.is_up(&connection) {
                     let _ = tell.send(Ok(Outcome::Established));
                 } else {
                     match self.duty.machine.command(self.now(), Command::Initiate(connection.clone())) {
@@ -304,17 +302,7 @@ impl Engine {
                     let set = self.duty.outlook.set_addresses(addresses);
                     self.complain("addresses", set);
                 }
-                Effect::Event(event) => {
-                    match &event.what {
-                        GatewayEventKind::ChildUp { connection, .. } => *self.up.entry(connection.clone()).or_default() += 1,
-                        GatewayEventKind::ChildDown { connection, .. } => {
-                            let count = self.up.entry(connection.clone()).or_default();
-                            *count = count.saturating_sub(1);
-                        }
-                        _ => {}
-                    }
-                    self.news.push(event.what);
-                }
+                Effect::Event(event) => self.news.push(event.what),
                 Effect::Failed { connection, reason } => self.failures.push((connection, reason)),
                 Effect::Keys(keys) => self.duty.keys.add(keys),
                 Effect::Log(entry) => self.duty.log.write(&entry),

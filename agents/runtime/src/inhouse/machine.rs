@@ -15,6 +15,8 @@ pub trait Machine: Send {
     fn handle_inner(&mut self, now: Time, packet: &[u8], out: &mut Vec<u8>) -> Verdict;
     /// What the operator wants.
     fn command(&mut self, now: Time, command: Command) -> Result<(), String>;
+    /// Are all child SAs of this connection up?
+    fn is_up(&self, connection: &str) -> bool;
     /// Time has come.
     fn handle_timeout(&mut self, now: Time);
     /// When, and what for.
@@ -66,6 +68,10 @@ impl Machine for Gateway {
 
     fn command(&mut self, now: Time, command: Command) -> Result<(), String> {
         Gateway::command(self, now, command)
+    }
+
+    fn is_up(&self, connection: &str) -> bool {
+        Gateway::is_up(self, connection)
     }
 
     fn handle_timeout(&mut self, now: Time) {

@@ -67,7 +67,20 @@ impl Driver for InHouse {
         Ok(Probe {
             version: env!("CARGO_PKG_VERSION").into(),
             data_path: "ESP of its own on a TUN device (tunnel mode, raw or UDP-encapsulated)".into(),
-            capabilities: vec![Ikev2, RawEsp, UdpEsp, Mobike, Esn, NattOff, Certificates, Eap, AdditionalKe, Misbehave],
+            capabilities: vec![
+                Ikev2,
+                RawEsp,
+                UdpEsp,
+                Mobike,
+                Esn,
+                NattOff,
+                Certificates,
+                CertificateChains,
+                Eap,
+                AdditionalKe,
+                MoreChildren,
+                Misbehave,
+            ],
         })
     }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use peer::{GatewayConfig, Inside};
+use peer::{Child, Connection, GatewayConfig, Inside};
 
 use super::kernel::Kernel;
 use super::routes::{Ends, table};
@@ -43,7 +43,8 @@ impl Outlook {
 
     fn open_here(config: &GatewayConfig) -> io::Result<Outlook> {
         let outer = |v6: bool| config.connections.iter().any(|c| c.local.is_ipv6() == v6);
-        let inner = config.connections.iter().flat_map(|c| c.local_ts.iter().chain(&c.remote_ts));
+        let children: Vec<Child> = config.connections.iter().flat_map(Connection::children).collect();
+        let inner = children.iter().flat_map(|c| c.local_ts.iter().chain(&c.remote_ts));
         let pools = config.connections.iter().filter_map(|c| c.options.pool.as_ref());
         let inner_v6 = inner.chain(pools).any(|net| net.addr().is_ipv6());
         let sockets = Sockets::open(outer(false), outer(true))?;
@@ -51,7 +52,7 @@ impl Outlook {
         let tun =
             Tun::open(u16::try_from(mtu).unwrap_or(u16::MAX)).map_err(|e| io::Error::new(e.kind(), format!("the TUN device: {e}")))?;
         let kernel = Kernel::open(NAME, tun.index(), inner_v6)?;
-        let ends = config.connections.iter().map(|c| Ends { local: c.local_ts.clone(), remote: c.remote_ts.clone() });
+        let ends = children.into_iter().map(|c| Ends { local: c.local_ts, remote: c.remote_ts });
         let (none, nets) = (Vec::new(), Vec::new());
         let mut outlook =
             Outlook { sockets, tun, kernel, own: none, attached: nets, peers: ends.collect(), prefixes: Vec::new(), given: Vec::new() };

@@ -14,7 +14,7 @@ pub(crate) enum Way {
     Elsewhere,
 }
 
-/// One peer's selectors.
+/// One child's selectors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ends {
     /// Own side.

@@ -21,16 +21,11 @@ pub(crate) fn accepted(config: &GatewayConfig) -> Vec<Accepted> {
 fn connection(c: &Connection) -> Accepted {
     let nets = |nets: &[ipnet::IpNet]| nets.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let peer = c.remote.map_or_else(|| "anybody".to_owned(), |ip| ip.to_string());
-    let answer = format!(
-        "{} ({}) to {peer} ({}), IKE {}, ESP {}, {} === {}",
-        c.local,
-        c.local_id,
-        c.remote_id,
-        c.ike_proposals.join(" "),
-        c.esp_proposals.join(" "),
-        nets(&c.local_ts),
-        nets(&c.remote_ts)
-    );
+    let mut answer = format!("{} ({}) to {peer} ({}), IKE {}", c.local, c.local_id, c.remote_id, c.ike_proposals.join(" "));
+    for child in c.children() {
+        let head = if child.name == c.name { ", ".to_owned() } else { format!("; {}: ", child.name) };
+        answer += &format!("{head}ESP {}, {} === {}", child.esp_proposals.join(" "), nets(&child.local_ts), nets(&child.remote_ts));
+    }
     Accepted { what: format!("connection {}", c.name), answer }
 }
 

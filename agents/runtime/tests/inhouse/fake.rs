@@ -84,6 +84,7 @@ pub struct Pipe {
     effects: VecDeque<Effect>,
     sequence: u32,
     next_tick: Option<Time>,
+    up: bool,
     /// A command whose effects have not been done.
     unsent: bool,
 }
@@ -91,7 +92,7 @@ pub struct Pipe {
 impl Pipe {
     pub fn new(birth: Birth, manner: Manner, diary: Diary) -> Pipe {
         let next_tick = manner.tick.map(|t| Time::ZERO + t);
-        Pipe { birth, manner, diary, effects: VecDeque::new(), sequence: 0, next_tick, unsent: false }
+        Pipe { birth, manner, diary, effects: VecDeque::new(), sequence: 0, next_tick, up: false, unsent: false }
     }
 
     fn event(&mut self, what: GatewayEventKind) {
@@ -162,6 +163,8 @@ impl Machine for Pipe {
                 self.effects.push_back(Effect::Failed { connection: name, reason: "AUTHENTICATION_FAILED".into() });
             }
             Command::Initiate(name) => {
+                // Otherwise another child is still missing.
+                self.up = c.psk != "half";
                 self.event(GatewayEventKind::ChildUp { connection: name.clone(), child: name, spi_in: 1, spi_out: 1 });
                 // On purpose after the news.
                 self.effects.push_back(Effect::Keys(self.keys()));
@@ -173,11 +176,16 @@ impl Machine for Pipe {
             Command::Shutdown => {
                 let (from, to) = (SocketAddr::new(c.local, 500), SocketAddr::new(c.remote.unwrap(), 500));
                 self.effects.push_back(Effect::Datagram { from, to, data: b"goodbye".to_vec() });
+                self.up = false;
                 self.event(GatewayEventKind::ChildDown { connection: c.name.clone(), child: c.name });
             }
             Command::PathMtu { .. } | Command::LinkMtu(_) | Command::Moved { .. } | Command::RekeyChild(_) => {}
         }
         Ok(())
+    }
+
+    fn is_up(&self, connection: &str) -> bool {
+        self.up && self.birth.config.connections[0].name == connection
     }
 
     fn handle_timeout(&mut self, now: Time) {

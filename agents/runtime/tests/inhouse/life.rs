@@ -20,6 +20,7 @@ async fn an_initiation_ends_as_the_machine_says() {
         ("right", Outcome::Established),
         ("wrong", Outcome::Failed { reason: "AUTHENTICATION_FAILED".into() }),
         ("never", Outcome::Pending),
+        ("half", Outcome::Pending),
     ] {
         let mut config = lab.config("west", false);
         config.connections[0].psk = psk.into();

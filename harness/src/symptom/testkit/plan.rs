@@ -72,6 +72,7 @@ fn gateway(name: &str, local: &str, peer: &str) -> GatewayPlan {
         nat_traversal: true,
         force_encap: false,
         keying_tries: 1,
+        more_children: vec![],
     };
     let config = GatewayConfig { name: name.into(), connections: vec![connection], ..GatewayConfig::default() };
     GatewayPlan { implementation: None, config, certificates: Default::default() }
