@@ -17,6 +17,7 @@ pub mod library;
 mod misbehaviour;
 pub mod model;
 mod moves;
+mod needs;
 mod options;
 pub(crate) mod peers;
 mod plan;

@@ -98,18 +98,6 @@ impl IkeSa {
         }
     }
 
-    /// A child's selectors; own address inside the peer's network instead of them, when one is asked for.
-    fn wanted_selectors(&self, ctx: &Context<'_>, index: usize) -> (Vec<Selector>, Vec<Selector>) {
-        let (c, child) = (ctx.connection(self.connection), &ctx.child(self.connection, index).settings);
-        let all = |nets: &[ipnet::IpNet]| nets.iter().copied().map(Selector::from).collect::<Vec<_>>();
-        let local = match (c.options.virtual_ip, self.virtual_ip) {
-            (true, Some(ip)) => vec![ipnet::IpNet::from(ip).into()],
-            (true, None) => all(&[ipnet::IpNet::new_assert(if c.local.is_ipv4() { [0; 4].into() } else { [0u8; 16].into() }, 0)]),
-            (false, _) => all(&child.local_ts),
-        };
-        (local, all(&child.remote_ts))
-    }
-
     /// SA, TSi and TSr of a request, with nonce and KE outside of IKE_AUTH.
     pub(crate) fn child_parts(&self, ctx: &Context<'_>, request: &ChildRequest) -> Vec<Part> {
         let mut all = vec![parts::sa(proposal::offer(&request.suites, protocol::ESP, &request.spi_in.to_be_bytes()))];
@@ -233,38 +221,6 @@ impl IkeSa {
         let [initiator, responder] = self.keys.as_ref().ok_or("no keys")?.child(&agreed.chosen, nonces, secrets);
         let keys = if asked { [initiator, responder] } else { [responder, initiator] };
         self.install(ctx, agreed, keys, asked)
-    }
-
-    /// Which of the connection's children the peer's selectors ask for: the one that they fit best, the first of several. `None`: none.
-    fn child_asked_for(&self, ctx: &Context<'_>, content: Content<'_>, replaces: Option<u32>) -> Option<usize> {
-        if let Some(old) = replaces.and_then(|spi| self.children.iter().find(|c| c.spi_in == spi)) {
-            return Some(old.index);
-        }
-        let (Some(tsi), Some(tsr)) = (content.selectors(payload::TSI), content.selectors(payload::TSR)) else { return Some(0) };
-        let fit = |index: &usize| {
-            let (local, remote) = self.allowed_selectors(ctx, *index, None);
-            let possible = !selector::narrow(&tsi, &remote).is_empty() && !selector::narrow(&tsr, &local).is_empty();
-            let inside = |offered: &Selector, allowed: &[Selector]| allowed.iter().any(|a| a.includes(offered));
-            let fits = |most: usize| tsi.iter().take(most).all(|t| inside(t, &remote)) && tsr.iter().take(most).all(|t| inside(t, &local));
-            // The first ones may be those of the packet that the SA is for (RFC 7296 §2.9).
-            (possible, fits(usize::MAX), fits(1))
-        };
-        let best = (0..ctx.profiles[self.connection].children.len()).rev().max_by_key(fit);
-        best.filter(|index| fit(index).0 || ctx.config.misbehave.switches.no_narrowing)
-    }
-
-    /// Own and the peer's selectors that a request may narrow to.
-    fn allowed_selectors(&self, ctx: &Context<'_>, index: usize, replaces: Option<u32>) -> (Vec<Selector>, Vec<Selector>) {
-        if let Some(old) = replaces.and_then(|spi| self.children.iter().find(|c| c.spi_in == spi)) {
-            return (old.local_ts.clone(), old.remote_ts.clone());
-        }
-        let c = &ctx.child(self.connection, index).settings;
-        let all = |nets: &[ipnet::IpNet]| nets.iter().copied().map(Selector::from).collect::<Vec<_>>();
-        let remote = match self.leased {
-            Some(ip) => vec![ipnet::IpNet::from(ip).into()],
-            None => all(&c.remote_ts),
-        };
-        (all(&c.local_ts), remote)
     }
 
     /// Puts both directions into the data path. `keys`: outbound, inbound. `initiator`: of this exchange.

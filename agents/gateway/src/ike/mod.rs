@@ -9,6 +9,7 @@
 mod auth;
 mod certificates;
 pub(crate) mod child;
+mod child_selectors;
 mod configuration;
 mod content;
 pub(crate) mod context;
