@@ -154,3 +154,41 @@ pub struct Connection {
     /// Child SAs beside the first one, under the same IKE SA (RFC 7296 §1.3.1).
     pub more_children: Vec<Child>,
 }
+
+impl Connection {
+    /// Settings of gateway `name` towards gateway `peer` with nothing that happens by itself: IKEv2, tunnel mode, a pre-shared key,
+    /// identities `name.example`. What is protected, and how, is still to be said: there are no selectors and no proposals.
+    pub fn plain(name: &str, peer: &str, local: IpAddr, remote: Option<IpAddr>) -> Connection {
+        Connection {
+            name: format!("{name}-{peer}"),
+            peer: peer.to_owned(),
+            ike: IkeMode::V2,
+            local,
+            remote,
+            local_id: format!("{name}.example"),
+            remote_id: format!("{peer}.example"),
+            psk: "correct horse".to_owned(),
+            auth: Authentication::default(),
+            ike_proposals: Vec::new(),
+            esp_proposals: Vec::new(),
+            ah_proposals: Vec::new(),
+            mode: EspMode::Tunnel,
+            local_ts: Vec::new(),
+            remote_ts: Vec::new(),
+            ike_rekey: None,
+            child_rekey: None,
+            child_life: None,
+            inactivity: None,
+            dpd_delay: None,
+            dpd_action: ChildAction::None,
+            start_action: ChildAction::None,
+            close_action: ChildAction::None,
+            mobike: false,
+            nat_traversal: true,
+            force_encap: false,
+            keying_tries: 1,
+            more_children: Vec::new(),
+            options: Options::default(),
+        }
+    }
+}

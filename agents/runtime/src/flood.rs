@@ -77,39 +77,14 @@ fn send(sockets: &dyn Sockets, source: IpAddr, to: IpAddr, request: &[u8]) -> io
 #[cfg(test)]
 mod tests {
     use super::*;
-    use peer::{ChildAction, EspMode, IkeMode};
 
     fn victim() -> Connection {
         Connection {
-            name: "east-west".into(),
-            peer: "west".into(),
-            ike: IkeMode::V2,
-            local: "198.51.100.2".parse().unwrap(),
-            remote: Some("192.0.2.2".parse().unwrap()),
-            local_id: "east.example".into(),
-            remote_id: "west.example".into(),
-            psk: "correct horse".into(),
-            auth: Default::default(),
-            options: Default::default(),
             ike_proposals: vec!["aes128-sha256-ecp256".into()],
             esp_proposals: vec!["aes128-sha256".into()],
-            ah_proposals: vec![],
-            mode: EspMode::Tunnel,
             local_ts: vec!["10.2.0.0/16".parse().unwrap()],
             remote_ts: vec!["10.1.0.0/16".parse().unwrap()],
-            ike_rekey: None,
-            child_rekey: None,
-            child_life: None,
-            inactivity: None,
-            dpd_delay: None,
-            dpd_action: ChildAction::None,
-            start_action: ChildAction::None,
-            close_action: ChildAction::None,
-            mobike: false,
-            nat_traversal: true,
-            force_encap: false,
-            keying_tries: 1,
-            more_children: vec![],
+            ..Connection::plain("east", "west", "198.51.100.2".parse().unwrap(), Some("192.0.2.2".parse().unwrap()))
         }
     }
 

@@ -37,35 +37,12 @@ fn selectors() {
 
 fn settings() -> GatewayConfig {
     let connection = Connection {
-        name: "west-east".into(),
-        peer: "east".into(),
-        ike: IkeMode::V2,
-        local: "10.9.0.1".parse().unwrap(),
-        remote: None,
-        local_id: "west.example".into(),
-        remote_id: "east.example".into(),
-        psk: "correct horse".into(),
-        auth: Default::default(),
-        options: Default::default(),
         ike_proposals: vec!["aes128-sha256-modp2048".into()],
         esp_proposals: vec!["aes128-sha256-ecp256".into()],
-        mode: EspMode::Tunnel,
         local_ts: vec!["10.1.0.0/24".parse().unwrap()],
         remote_ts: vec!["10.2.0.0/24".parse().unwrap()],
-        ike_rekey: None,
-        child_rekey: None,
-        child_life: None,
-        inactivity: None,
-        dpd_delay: None,
-        dpd_action: ChildAction::None,
-        start_action: ChildAction::None,
-        close_action: ChildAction::None,
-        mobike: false,
-        ah_proposals: vec![],
-        nat_traversal: true,
-        force_encap: false,
         keying_tries: 0,
-        more_children: vec![],
+        ..Connection::plain("west", "east", "10.9.0.1".parse().unwrap(), None)
     };
     GatewayConfig { name: "west".into(), connections: vec![connection], ..GatewayConfig::default() }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use peer::{ChildAction, Connection, EspMode, GatewayConfig, IkeMode};
+use peer::{Connection, GatewayConfig};
 
 use super::{CAROL, EAST, WEST, addr};
 use crate::scenario::model::{GatewayPlan, Health, Iface, Must, Network, Node, Plan, Role, Side};
@@ -44,35 +44,10 @@ pub fn plan() -> Plan {
 
 fn gateway(name: &str, local: &str, peer: &str) -> GatewayPlan {
     let connection = Connection {
-        name: format!("{name}-{peer}"),
-        peer: peer.into(),
-        ike: IkeMode::V2,
-        local: addr(local),
-        remote: None,
         local_id: String::new(),
         remote_id: String::new(),
         psk: String::new(),
-        auth: Default::default(),
-        options: Default::default(),
-        ike_proposals: Vec::new(),
-        esp_proposals: Vec::new(),
-        mode: EspMode::Tunnel,
-        local_ts: Vec::new(),
-        remote_ts: Vec::new(),
-        ike_rekey: None,
-        child_rekey: None,
-        child_life: None,
-        inactivity: None,
-        dpd_delay: None,
-        dpd_action: ChildAction::None,
-        start_action: ChildAction::None,
-        close_action: ChildAction::None,
-        mobike: false,
-        ah_proposals: vec![],
-        nat_traversal: true,
-        force_encap: false,
-        keying_tries: 1,
-        more_children: vec![],
+        ..Connection::plain(name, peer, addr(local), None)
     };
     let config = GatewayConfig { name: name.into(), connections: vec![connection], ..GatewayConfig::default() };
     GatewayPlan { implementation: None, config, certificates: Default::default() }
