@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::kernel::netlink::Request;
-use super::kernel::{conntrack, links, nft, routes, sysctl};
+use super::kernel::{conntrack, links, nft, ready, routes, sysctl};
 use super::namespaces::{NetNs, Refusal};
 use super::node::NodeHandle;
 use crate::scenario::model::{Iface, Network, Node, Role};
@@ -85,7 +85,8 @@ impl World {
             self.configure(node)?;
         }
         for node in &self.network.nodes {
-            let up = self.node(&node.name)?.run(|| links::wait_up(LINKS_UP)).and_then(|r| r);
+            let addresses: Vec<_> = node.ifaces.iter().flat_map(|i| &i.addrs).map(|a| a.addr()).collect();
+            let up = self.node(&node.name)?.run(|| ready::wait(LINKS_UP, &addresses)).and_then(|r| r);
             up.map_err(WorldError::kernel(&node.name, "waiting for its links"))?;
         }
         Ok(())

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::{AsFd, RawFd};
-use std::time::{Duration, Instant};
+use std::os::fd::RawFd;
 
 use ipnet::IpNet;
 use netlink_sys::protocols::NETLINK_ROUTE;
@@ -14,7 +13,6 @@ use rtnetlink::packet_route::address::{AddressAttribute, AddressHeaderFlags, Add
 use rtnetlink::packet_route::link::{InfoData, InfoVeth, LinkAttribute, LinkMessage, State};
 use rtnetlink::packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage};
 use rtnetlink::{LinkUnspec, LinkVeth};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::netlink::{self, Netlink, Request};
 
@@ -25,8 +23,6 @@ const NEWADDR: u16 = 20;
 const DELADDR: u16 = 21;
 const GETADDR: u16 = 22;
 const DELNEIGH: u16 = 29;
-/// RTNLGRP_LINK as a bit.
-const LINK_GROUP: u32 = 1;
 /// The loopback interface's index.
 pub const LOOPBACK: u32 = 1;
 
@@ -169,34 +165,4 @@ pub fn list(netlink: &mut Netlink) -> io::Result<BTreeMap<u32, LinkState>> {
         links.insert(message.header.index, link);
     }
     Ok(links)
-}
-
-/// Waits until all interfaces of the calling thread's namespace but the loopback are operationally up. Before that, the
-/// first packet would get lost and its ARP request be repeated only a second later.
-pub fn wait_up(limit: Duration) -> io::Result<()> {
-    let deadline = Instant::now() + limit;
-    let mut asking = open()?;
-    if pending(&list(&mut asking)?).is_none() {
-        return Ok(());
-    }
-    let mut listening = Netlink::open(NETLINK_ROUTE, LINK_GROUP)?;
-    // Only what was listened for before the look counts: no change can fall in between.
-    while let Some(what) = pending(&list(&mut asking)?) {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("waited {} ms for {what}", limit.as_millis())));
-        }
-        let mut fds = [PollFd::from_borrowed_fd(listening.as_fd(), PollFlags::IN)];
-        let timeout = Timespec { tv_sec: 0, tv_nsec: i64::try_from(left.as_nanos()).unwrap_or(i64::MAX).min(999_999_999) };
-        match poll(&mut fds, Some(&timeout)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => listening.drain()?,
-            Err(e) => return Err(e.into()),
-        }
-    }
-    Ok(())
-}
-
-fn pending(links: &BTreeMap<u32, LinkState>) -> Option<String> {
-    let link = links.iter().find(|(index, link)| **index != LOOPBACK && !link.is_up());
-    link.map(|(_, link)| format!("{} to be operationally up; it is {:?}", link.name, link.state))
 }

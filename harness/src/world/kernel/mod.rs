@@ -3,6 +3,7 @@
 pub mod conntrack;
 pub mod links;
 pub mod nft;
+pub mod ready;
 pub mod routes;
 pub mod sysctl;
 pub mod xfrm;

@@ -66,23 +66,17 @@ impl std::fmt::Display for Lookup {
     }
 }
 
+/// Is it an address of the node itself, and in use?
+pub fn is_own(netlink: &mut Netlink, address: IpAddr) -> io::Result<bool> {
+    Ok(ask(netlink, address)?.is_ok_and(|route| route.header.kind == RouteType::Local))
+}
+
 /// Asks the kernel of the calling thread's namespace.
 pub fn lookup(netlink: &mut Netlink, to: IpAddr) -> io::Result<Lookup> {
-    let mut question = RouteMessage::default();
-    question.header.address_family = if to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-    question.header.destination_prefix_length = if to.is_ipv4() { 32 } else { 128 };
-    question.attributes.push(RouteAttribute::Destination(address(to)));
-    let answers = match netlink.ask(Request::of(GETROUTE, 0, &question)) {
-        Ok(answers) => answers,
-        Err(e) if matches!(e.raw_os_error(), Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EACCES | libc::EINVAL)) => {
-            return Ok(Lookup::Nowhere(e.to_string()));
-        }
-        Err(e) => return Err(e),
+    let route = match ask(netlink, to)? {
+        Ok(route) => route,
+        Err(why) => return Ok(Lookup::Nowhere(why)),
     };
-    let Some((_, body)) = answers.iter().find(|(kind, _)| *kind == NEWROUTE) else {
-        return Ok(Lookup::Nowhere("the kernel gave no answer".into()));
-    };
-    let route = RouteMessage::parse(body.as_slice()).map_err(|e| io::Error::other(format!("a route message: {e}")))?;
     match route.header.kind {
         RouteType::Unicast | RouteType::Local | RouteType::Broadcast | RouteType::Multicast => {}
         other => return Ok(Lookup::Nowhere(format!("{other:?}"))),
@@ -93,6 +87,25 @@ pub fn lookup(netlink: &mut Netlink, to: IpAddr) -> io::Result<Lookup> {
         _ => None,
     });
     Ok(hop.map_or(Lookup::Direct, Lookup::Via))
+}
+
+/// The kernel's route to an address, or why there is none.
+fn ask(netlink: &mut Netlink, to: IpAddr) -> io::Result<Result<RouteMessage, String>> {
+    let mut question = RouteMessage::default();
+    question.header.address_family = if to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    question.header.destination_prefix_length = if to.is_ipv4() { 32 } else { 128 };
+    question.attributes.push(RouteAttribute::Destination(address(to)));
+    let answers = match netlink.ask(Request::of(GETROUTE, 0, &question)) {
+        Ok(answers) => answers,
+        Err(e) if matches!(e.raw_os_error(), Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EACCES | libc::EINVAL)) => {
+            return Ok(Err(e.to_string()));
+        }
+        Err(e) => return Err(e),
+    };
+    let Some((_, body)) = answers.iter().find(|(kind, _)| *kind == NEWROUTE) else {
+        return Ok(Err("the kernel gave no answer".into()));
+    };
+    RouteMessage::parse(body.as_slice()).map(Ok).map_err(|e| io::Error::other(format!("a route message: {e}")))
 }
 
 fn address(ip: IpAddr) -> RouteAddress {
