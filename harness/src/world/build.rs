@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::kernel::netlink::Request;
 use super::kernel::{conntrack, links, nft, ready, routes, sysctl};
@@ -14,8 +13,6 @@ use crate::scenario::model::{Iface, Network, Node, Role};
 /// Interfaces get these indexes and the following, in order over the whole network. The two ends of a link must differ:
 /// the kernel takes a veth whose peer has the same index for one without a peer, and delays its state by a second.
 const FIRST_INDEX: u32 = 10;
-/// How long links may take to come up (they take microseconds).
-const LINKS_UP: Duration = Duration::from_secs(5);
 
 /// Why a world could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +83,7 @@ impl World {
         }
         for node in &self.network.nodes {
             let addresses: Vec<_> = node.ifaces.iter().flat_map(|i| &i.addrs).map(|a| a.addr()).collect();
-            let up = self.node(&node.name)?.run(|| ready::wait(LINKS_UP, &addresses)).and_then(|r| r);
+            let up = self.node(&node.name)?.run(|| ready::wait(&addresses)).and_then(|r| r);
             up.map_err(WorldError::kernel(&node.name, "waiting for its links"))?;
         }
         Ok(())

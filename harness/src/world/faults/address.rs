@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::super::World;
-use super::super::kernel::{links, routes};
+use super::super::kernel::{links, ready, routes};
 use super::{Evidence, Failure, InForce, Placed, Proved, looked, text};
 use crate::scenario::model::Fault;
 use crate::time::Timestamp;
@@ -32,6 +32,7 @@ pub(super) fn change(world: &World, fault: &Fault) -> Placed {
         .chain([links::add_address(index, new), routes::replace(everywhere, via)?])
         .collect();
     node.route(|netlink| netlink.talk(&requests).map_err(|(_, e)| e))?;
+    node.run(|| ready::wait(&[to])).and_then(|r| r)?;
     let old: Vec<IpAddr> = old.iter().map(IpNet::addr).collect();
     // The old network notices at once that the station is gone; from its cache the router would still reach it.
     let (_, far) = world.link_of(tap)?;

@@ -12,14 +12,16 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::netlink::Netlink;
 use super::{links, routes};
 
+/// A link comes up within milliseconds, once both ends are.
+const LIMIT: Duration = Duration::from_secs(5);
 /// RTNLGRP_LINK and RTNLGRP_IPV6_ROUTE as bits.
 const GROUPS: u32 = 1 | 1 << 10;
 
 /// Waits until all interfaces of the calling thread's namespace but the loopback are operationally up and these addresses of theirs
 /// are in use. IPv6 takes an address into use some time after it was added, even without duplicate address detection: until then, the
 /// node is deaf to solicitations for it.
-pub fn wait(limit: Duration, addresses: &[IpAddr]) -> io::Result<()> {
-    let deadline = Instant::now() + limit;
+pub fn wait(addresses: &[IpAddr]) -> io::Result<()> {
+    let deadline = Instant::now() + LIMIT;
     let mut asking = links::open()?;
     if pending(&mut asking, addresses)?.is_none() {
         return Ok(());
@@ -29,7 +31,7 @@ pub fn wait(limit: Duration, addresses: &[IpAddr]) -> io::Result<()> {
     while let Some(what) = pending(&mut asking, addresses)? {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("waited {} ms for {what}", limit.as_millis())));
+            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("waited {} ms for {what}", LIMIT.as_millis())));
         }
         let mut fds = [PollFd::from_borrowed_fd(listening.as_fd(), PollFlags::IN)];
         let timeout = Timespec { tv_sec: 0, tv_nsec: i64::try_from(left.as_nanos()).unwrap_or(i64::MAX).min(999_999_999) };
