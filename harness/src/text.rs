@@ -1,4 +1,9 @@
-//! Text for terminals.
+//! Text for people.
+
+/// Octets as hexadecimal digits.
+pub fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|b| format!("{b:02x}")).collect()
+}
 
 /// Breaks lines between words so that they have at most `width` columns where words allow; keeps paragraphs.
 pub fn wrap(text: &str, width: usize) -> String {

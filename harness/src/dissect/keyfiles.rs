@@ -6,6 +6,8 @@ use std::fmt::Write;
 
 use peer::{Cipher, EspKeys, Integrity, Keys};
 
+use crate::text::hex;
+
 /// Preferences without which the tables do nothing.
 pub const PREFERENCES: &str =
     "esp.enable_encryption_decode: TRUE\nesp.enable_authentication_check: TRUE\nesp.enable_null_encryption_decode_heuristic: FALSE\n";
@@ -159,10 +161,6 @@ fn ikev2_integrity(integrity: Integrity) -> &'static str {
         Integrity::HmacSha2_512_256 => "HMAC_SHA2_512_256 [RFC4868]",
         Integrity::AesXcbc96 | Integrity::AesCmac96 => "ANY 96-bits of Authentication [No Checking]",
     }
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 fn prefixed_hex(octets: &[u8]) -> String {

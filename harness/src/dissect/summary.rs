@@ -5,6 +5,7 @@ use std::fmt::Write;
 use wire::ike::{Body, Encryption, Message, names};
 
 use super::{Icmp, Ike, Ip, Layer, Record, Tcp};
+use crate::text::hex;
 
 /// One line that says what a packet is: addresses, then the topmost layers.
 pub fn summary(record: &Record) -> String {
@@ -179,10 +180,6 @@ fn payload(m: &Message, kind: u8, body: &Body) -> String {
         Body::Fragment { number, last, .. } => format!("FRAG({number}{})", if *last { ", last" } else { "" }),
         _ => name.map_or_else(|| format!("payload {kind}"), str::to_owned),
     }
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 fn record_type(kind: u16) -> String {

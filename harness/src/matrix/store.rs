@@ -13,6 +13,7 @@ use crate::run::artefacts;
 use crate::run::worlds::WorldKind;
 use crate::scenario::deviations::Deviation;
 use crate::scenario::model::{Scenario, ScenarioKind};
+use crate::text::hex;
 
 /// Version of all JSON files of a matrix.
 pub const FORMAT: u32 = 1;
@@ -101,7 +102,7 @@ pub fn content_hash(scenarios: &[Scenario]) -> Result<String, StoreError> {
         let text = serde_json::to_vec(&(&s.id, s.kind, &s.needs, s.virtual_time, &s.broken, &s.fixed)).map_err(StoreError::Encode)?;
         hash.update(text);
     }
-    Ok(hash.finalize().iter().map(|octet| format!("{octet:02x}")).collect())
+    Ok(hex(&hash.finalize()))
 }
 
 /// One result: a run of a cell, or why there was none.

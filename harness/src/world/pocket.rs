@@ -10,6 +10,8 @@ use peer::Missing;
 use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
 
+use crate::text::hex;
+
 /// Names a kernel to use instead of the one that `make kernel` builds.
 pub const KERNEL_VARIABLE: &str = "FAULTLAB_KERNEL";
 /// When virtual time begins: 2026-01-01 00:00 UTC. A fixed date makes certificates, logs and captures reproducible.
@@ -118,7 +120,7 @@ pub fn places() -> Vec<PathBuf> {
 pub fn id() -> String {
     let mut hash = Sha1::new();
     SOURCES.iter().for_each(|s| hash.update(s));
-    hash.finalize().iter().take(8).map(|octet| format!("{octet:02x}")).collect()
+    hex(&hash.finalize()[..8])
 }
 
 #[cfg(test)]
