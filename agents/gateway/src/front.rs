@@ -6,6 +6,7 @@ use std::time::Duration;
 use wire::esp::{Encapsulated, encapsulated};
 use wire::ike::{Body, Message};
 
+use crate::Selector;
 use crate::crypto::Prf;
 use crate::esp::{PathEvent, PolicyParams};
 use crate::gateway::{Arrival, Effect, Gateway, Outer, Planned, Verdict};
@@ -348,8 +349,8 @@ impl Gateway {
         let before: usize = self.profiles.iter().take(connection).map(|p| p.children.len()).sum();
         for child in children {
             let c = &self.profiles[connection].children[*child].settings;
-            let all = |nets: &[ipnet::IpNet]| nets.iter().copied().map(Into::into).collect();
-            let params = PolicyParams { name: c.name.clone(), local_ts: all(&c.local_ts), remote_ts: all(&c.remote_ts), trap: true };
+            let (local_ts, remote_ts) = (Selector::all(&c.local_ts), Selector::all(&c.remote_ts));
+            let params = PolicyParams { name: c.name.clone(), local_ts, remote_ts, trap: true };
             self.path.set_policy(u32::try_from(before + child).unwrap_or(u32::MAX), params);
         }
     }

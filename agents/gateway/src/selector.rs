@@ -25,6 +25,11 @@ impl From<IpNet> for Selector {
 }
 
 impl Selector {
+    /// Of prefixes: any protocol, all ports.
+    pub(crate) fn all(nets: &[IpNet]) -> Vec<Selector> {
+        nets.iter().copied().map(Selector::from).collect()
+    }
+
     /// From the wire; `None` when the types do not fit together or the range is empty.
     pub fn from_wire(s: &wire::ike::Selector) -> Option<Selector> {
         let (start, end) = (s.start?, s.end?);

@@ -217,8 +217,7 @@ fn both_come_back_without_a_lost_packet_when_the_ike_sa_is_begun_anew() {
             w.connections[0].options.reauth = Some(Duration::from_secs(2));
             w.connections[0].options.childless = childless;
         });
-        let ups = |pair: &Pair| pair.sides[EAST].events.iter().filter(|(_, e)| matches!(e, GatewayEventKind::IkeUp { .. })).count();
-        while ups(&pair) < 4 {
+        while pair.ike_ups(EAST) < 4 {
             both_pass(&mut pair);
         }
         pair.run_s(1);

@@ -62,8 +62,7 @@ fn an_ike_sa_is_begun_anew_without_a_lost_packet() {
             w.connections[0].options.reauth = Some(Duration::from_secs(2));
             w.connections[0].options.childless = childless;
         });
-        let ups = |pair: &Pair| pair.sides[EAST].events.iter().filter(|(_, e)| matches!(e, GatewayEventKind::IkeUp { .. })).count();
-        while ups(&pair) < 4 {
+        while pair.ike_ups(EAST) < 4 {
             assert!(pair.passes(), "{}", pair.story());
         }
         pair.run_s(1);

@@ -11,13 +11,12 @@ impl IkeSa {
     /// A child's selectors; own address inside the peer's network instead of them, when one is asked for.
     pub(super) fn wanted_selectors(&self, ctx: &Context<'_>, index: usize) -> (Vec<Selector>, Vec<Selector>) {
         let (c, child) = (ctx.connection(self.connection), &ctx.child(self.connection, index).settings);
-        let all = |nets: &[ipnet::IpNet]| nets.iter().copied().map(Selector::from).collect::<Vec<_>>();
         let local = match (c.options.virtual_ip, self.virtual_ip) {
             (true, Some(ip)) => vec![ipnet::IpNet::from(ip).into()],
-            (true, None) => all(&[ipnet::IpNet::new_assert(if c.local.is_ipv4() { [0; 4].into() } else { [0u8; 16].into() }, 0)]),
-            (false, _) => all(&child.local_ts),
+            (true, None) => Selector::all(&[ipnet::IpNet::new_assert(if c.local.is_ipv4() { [0; 4].into() } else { [0u8; 16].into() }, 0)]),
+            (false, _) => Selector::all(&child.local_ts),
         };
-        (local, all(&child.remote_ts))
+        (local, Selector::all(&child.remote_ts))
     }
 
     /// Which of the connection's children the peer's selectors ask for: the one that they fit best, the first of several. `None`: none.
@@ -44,11 +43,10 @@ impl IkeSa {
             return (old.local_ts.clone(), old.remote_ts.clone());
         }
         let c = &ctx.child(self.connection, index).settings;
-        let all = |nets: &[ipnet::IpNet]| nets.iter().copied().map(Selector::from).collect::<Vec<_>>();
         let remote = match self.leased {
             Some(ip) => vec![ipnet::IpNet::from(ip).into()],
-            None => all(&c.remote_ts),
+            None => Selector::all(&c.remote_ts),
         };
-        (all(&c.local_ts), remote)
+        (Selector::all(&c.local_ts), remote)
     }
 }

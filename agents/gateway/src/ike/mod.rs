@@ -3,7 +3,7 @@
 //! - `sa.rs`: an IKE SA and its states; `window.rs`: message IDs, retransmission, fragments; `timer.rs`, `lifecycle.rs`: time
 //! - `receive.rs`, `send.rs`: messages in and out; `content.rs`, `parts.rs`: payloads read and made; `misbehave.rs`: bent on purpose
 //! - one file per exchange: `init.rs`, `intermediate.rs`, `auth.rs` with `eap.rs`, `certificates.rs` and `configuration.rs`,
-//!   `create_child.rs` with `child.rs`, `rekey_ike.rs`, `followup.rs`, `informational.rs`
+//!   `create_child.rs` with `child.rs` and `child_selectors.rs`, `rekey_ike.rs`, `followup.rs`, `informational.rs`
 //! - `proposal.rs`, `keys.rs`: algorithms and keying material; `natt.rs`: NAT traversal
 
 mod auth;

@@ -299,6 +299,11 @@ impl Pair {
         self.sides[side].gateway.describe().lines().filter(|l| l.contains(": established")).count()
     }
 
+    /// How often an IKE SA has come up at a side.
+    pub fn ike_ups(&self, side: usize) -> usize {
+        self.sides[side].events.iter().filter(|(_, e)| matches!(e, GatewayEventKind::IkeUp { .. })).count()
+    }
+
     /// Does a packet pass in both directions?
     pub fn passes(&mut self) -> bool {
         self.passes_in(LAN)
