@@ -146,12 +146,13 @@ fn same_timings() -> Result<(), Failed> {
 /// What the first one of `b` is that is not in `a` at the same moment (or missing from it).
 fn difference(a: &Wire, b: &Wire, tolerance: u64) -> Option<String> {
     let taps: BTreeSet<u16> = a.keys().chain(b.keys()).copied().collect();
-    let none = Vec::new();
-    let said = |wire: &Wire, tap| wire.get(&tap).unwrap_or(&none).clone();
+    fn said(wire: &Wire, tap: u16) -> &[(u32, i64)] {
+        wire.get(&tap).map_or(&[], Vec::as_slice)
+    }
     if taps.is_empty() {
         return Some("no IKE at all".into());
     }
-    taps.into_iter().find_map(|tap| differ(&said(a, tap), &said(b, tap), tolerance).map(|how| format!("tap {tap}: {how}")))
+    taps.into_iter().find_map(|tap| differ(said(a, tap), said(b, tap), tolerance).map(|how| format!("tap {tap}: {how}")))
 }
 
 fn differ(a: &[(u32, i64)], b: &[(u32, i64)], tolerance: u64) -> Option<String> {

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use peer::{AuthMethod, ChildAction, Connection, DriverError, EspMode, GatewayConfig, IkeMode, KeyKind, Retransmit};
+use peer::{AuthMethod, ChildAction, Connection, DriverError, EspMode, GatewayConfig, IkeMode, Retransmit};
 
-use crate::nss;
+use crate::nss::{self, KeyKind};
 use crate::probe::Found;
 use crate::proposals;
 

@@ -60,17 +60,9 @@ impl Pluto {
         Ok(Pluto { found, launch, families, notes: rendered.notes, journal, daemon, accepted, tasks: std::mem::take(&mut tasks.0) })
     }
 
-    fn connection(&self, name: &str) -> Result<&Connection, DriverError> {
-        self.launch.config.connections.iter().find(|c| c.name == name).ok_or_else(|| DriverError::Refused {
-            gateway: self.launch.config.name.clone(),
-            setting: format!("connection {name}"),
-            reason: "there is no such connection".into(),
-        })
-    }
-
     /// Brings one child up.
     async fn initiate_one(&mut self, connection: &str, until: Instant) -> Result<Outcome, DriverError> {
-        let revives = conf::revives(self.connection(connection)?);
+        let revives = conf::revives(self.launch.config.connection(connection)?);
         let (up, trying, failures) =
             self.journal.ask(|t| t.connection(connection).map_or((false, false, 0), |c| (c.is_up(), c.is_trying(), c.failures)));
         if up && self.daemon.is_running() {
@@ -95,7 +87,7 @@ impl Pluto {
             Ok(ended) => match ended? {
                 Ok(()) => Ok(Outcome::Established),
                 Err(reason) => {
-                    if revives && self.connection(connection)?.keying_tries != 0 {
+                    if revives && self.launch.config.connection(connection)?.keying_tries != 0 {
                         // It would begin anew although all its tries are used up.
                         self.daemon.whack(&["--name", connection, "--terminate"]).await?;
                     }

@@ -18,8 +18,10 @@ pub(crate) const ETC: &str = "etc";
 const JAIL: &str = "/run/iked/empty";
 
 /// iked does not start without a private key, even if all peers use pre-shared keys. This one (P-256, the secret number is
-/// 0x0101…01) never authenticates anybody.
-const KEY: &str = "MDECAQEEIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBoAoGCCqGSM49AwEH";
+/// 0x0101…01; RFC 5915) never authenticates anybody.
+fn no_key() -> Vec<u8> {
+    [&[0x30, 0x31, 2, 1, 1, 4, 32], [1; 32].as_slice(), &[0xa0, 10, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7]].concat()
+}
 
 /// Writes the folder `etc` into `dir`, without the configuration.
 pub(crate) fn prepare(dir: &Path, config: &GatewayConfig) -> io::Result<()> {
@@ -30,14 +32,11 @@ pub(crate) fn prepare(dir: &Path, config: &GatewayConfig) -> io::Result<()> {
         std::fs::create_dir_all(folder)?;
         std::fs::set_permissions(folder, Permissions::from_mode(0o755))?;
     }
-    let local = "iked/private/local.key";
-    match own_key(config) {
-        Some(key) => write_private(&etc.join(local), &pem("PRIVATE KEY", key)?)?,
-        None => {
-            let label = "EC PRIVATE KEY";
-            write_private(&etc.join(local), &format!("-----BEGIN {label}-----\n{KEY}\n-----END {label}-----\n"))?;
-        }
-    }
+    let key = match own_key(config) {
+        Some(key) => pem("PRIVATE KEY", key),
+        None => pem("EC PRIVATE KEY", &no_key()),
+    };
+    write_private(&etc.join("iked/private/local.key"), &key?)?;
     let auths = || config.connections.iter().map(|c| &c.auth);
     let anchors: BTreeSet<_> = auths().flat_map(|a| &a.anchors).collect();
     // Among them iked looks for one that has its identity, and for the authorities between that and a root.

@@ -101,9 +101,7 @@ impl Gateway for Iked {
             let (gateway, setting) = (self.launch.config.name.clone(), format!("initiate {connection}"));
             Err(DriverError::Refused { gateway, setting, reason: reason.into() })
         };
-        let Some(c) = self.launch.config.connections.iter().find(|c| c.name == connection) else {
-            return refused("there is no such connection");
-        };
+        let c = self.launch.config.connection(connection)?;
         if c.remote.is_none() {
             return refused("iked cannot initiate to any address");
         }

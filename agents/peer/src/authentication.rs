@@ -51,26 +51,3 @@ pub struct EapLogin {
     /// Password.
     pub password: String,
 }
-
-/// What a public or private key is good for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyKind {
-    /// RSA.
-    Rsa,
-    /// ECDSA on any curve.
-    Ecdsa,
-}
-
-impl KeyKind {
-    /// The kind of key in a certificate or in a private key (PKCS#8), DER: by the first algorithm identifier of a key in it. Both name
-    /// the algorithm with the same object identifier (RFC 3279 §2.3.1, RFC 5480 §2.1.1). `None`: another kind.
-    pub fn of(der: &[u8]) -> Option<KeyKind> {
-        // rsaEncryption 1.2.840.113549.1.1.1, id-ecPublicKey 1.2.840.10045.2.1.
-        let identifiers: [(&[u8], KeyKind); 2] = [
-            (&[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1], KeyKind::Rsa),
-            (&[6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1], KeyKind::Ecdsa),
-        ];
-        let place = |identifier: &[u8]| der.windows(identifier.len()).position(|w| w == identifier);
-        identifiers.into_iter().filter_map(|(identifier, kind)| Some((place(identifier)?, kind))).min_by_key(|(at, _)| *at).map(|(_, k)| k)
-    }
-}

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{Authentication, Child, HalfOpen, Misbehave, Options};
+use crate::{Authentication, Child, DriverError, HalfOpen, Misbehave, Options};
 
 /// IKE version and mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +90,17 @@ pub struct GatewayConfig {
     pub half_open: HalfOpen,
     /// Deliberate misbehaviour.
     pub misbehave: Misbehave,
+}
+
+impl GatewayConfig {
+    /// A connection by name.
+    pub fn connection(&self, name: &str) -> Result<&Connection, DriverError> {
+        self.connections.iter().find(|c| c.name == name).ok_or_else(|| DriverError::Refused {
+            gateway: self.name.clone(),
+            setting: format!("connection {name}"),
+            reason: "there is no such connection".into(),
+        })
+    }
 }
 
 /// Settings towards one peer.

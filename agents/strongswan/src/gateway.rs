@@ -82,13 +82,7 @@ impl Gateway for Charon {
     }
 
     async fn initiate(&mut self, connection: &str, deadline: Duration) -> Result<Outcome, DriverError> {
-        let settings = self.launch.config.connections.iter().find(|c| c.name == connection);
-        let settings = settings.ok_or_else(|| DriverError::Refused {
-            gateway: self.launch.config.name.clone(),
-            setting: format!("connection {connection}"),
-            reason: "there is no such connection".into(),
-        })?;
-        initiate::initiate(&self.daemon, settings, deadline).await
+        initiate::initiate(&self.daemon, self.launch.config.connection(connection)?, deadline).await
     }
 
     async fn keys(&mut self) -> Keys {
