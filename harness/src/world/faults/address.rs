@@ -32,7 +32,8 @@ pub(super) fn change(world: &World, fault: &Fault) -> Placed {
         .chain([links::add_address(index, new), routes::replace(everywhere, via)?])
         .collect();
     node.route(|netlink| netlink.talk(&requests).map_err(|(_, e)| e))?;
-    node.run(|| ready::wait(&[to])).and_then(|r| r)?;
+    // Not for its links: a gateway's TUN device never says that it is up.
+    node.run(|| ready::wait_for_addresses(&[to])).and_then(|r| r)?;
     let old: Vec<IpAddr> = old.iter().map(IpNet::addr).collect();
     // The old network notices at once that the station is gone; from its cache the router would still reach it.
     let (_, far) = world.link_of(tap)?;
