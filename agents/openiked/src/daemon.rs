@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::future::Future;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,8 +10,7 @@ use std::time::Duration;
 
 use peer::{DriverError, GatewayEvent, GatewayEventKind, Launch};
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
 use crate::etc::ETC;
@@ -31,6 +30,12 @@ const READY: Duration = Duration::from_secs(20);
 const ANSWER: Duration = Duration::from_secs(10);
 /// From TERM to the end.
 const GOODBYE: Duration = Duration::from_secs(10);
+
+/// What the daemon says within this time is read together: it writes its dumps byte by byte, some thousand writes for an exchange, and
+/// a reader that ran after each would slow it down, by how much is up to the scheduler.
+const TOGETHER: Duration = Duration::from_millis(1);
+/// How much is read at once: all that a pipe holds.
+const PIECE: usize = 64 << 10;
 
 /// What the log has told so far, and a way to wait for more.
 #[derive(Debug, Clone)]
@@ -96,7 +101,18 @@ impl Daemon {
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|e| io_error(&name, "starting iked", e))?;
         let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        let reader = child.stderr.take().map(|said| tokio::spawn(read(said, log, books.clone(), launch.clone())));
+        let said = child.stderr.take().map(|said| said.into_owned_fd().map(File::from)).transpose();
+        let said = said.map_err(|e| io_error(&name, "taking iked's messages", e))?;
+        let (tell_all_read, all_read) = oneshot::channel();
+        if let Some(said) = said {
+            let (books, launch) = (books.clone(), launch.clone());
+            let thread = std::thread::Builder::new().name("iked-log".into()).spawn(move || {
+                read(said, log, &books, &launch);
+                // Nobody waits for it any more when the cell ends.
+                let _ = tell_all_read.send(());
+            });
+            thread.map_err(|e| io_error(&name, "starting a thread that reads its messages", e))?;
+        }
         let (tell_end, ended) = watch::channel(None);
         let (expected, is_expected) = watch::channel(false);
         let (events, gateway) = (launch.events.clone(), name);
@@ -106,9 +122,7 @@ impl Daemon {
                 Err(e) => format!("unknown: {e}"),
             };
             // The children notice the end and close the log.
-            if let Some(reader) = reader {
-                let _ = timeout_at(Instant::now() + ANSWER, reader).await;
-            }
+            let _ = timeout_at(Instant::now() + ANSWER, all_read).await;
             if !*is_expected.borrow() {
                 // The harness may have stopped listening; nobody else is interested.
                 let _ = events.send(GatewayEvent { gateway, what: GatewayEventKind::Exited { status: status.clone() } });
@@ -261,20 +275,32 @@ fn parent_of(pid: i32) -> Option<u32> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// Copies what the daemon says to the log and to the books, until all processes have closed it.
-async fn read(said: impl AsyncRead + Unpin, mut log: File, books: Books, launch: Arc<Launch>) {
-    let mut said = BufReader::new(said);
-    let mut line = Vec::new();
-    while said.read_until(b'\n', &mut line).await.is_ok_and(|n| n > 0) {
+/// Copies what the daemon says to the log and to the books, until all processes have closed it. Works in a thread of its own,
+/// since whoever waits for a pipe with epoll is woken by each write.
+fn read(mut said: File, mut log: File, books: &Books, launch: &Launch) {
+    let (mut piece, mut partial) = (vec![0; PIECE], Vec::new());
+    loop {
+        let n = match said.read(&mut piece) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            other => other.unwrap_or_default(),
+        };
         // Evidence only; a full disk shows elsewhere.
-        let _ = log.write_all(&line);
+        let _ = log.write_all(&piece[..n]);
+        partial.extend_from_slice(&piece[..n]);
+        let whole = if n == 0 { partial.len() } else { partial.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1) };
         books.change(|t| {
-            for what in t.line(&String::from_utf8_lossy(&line)) {
-                // The harness may have stopped listening.
-                let _ = launch.events.send(GatewayEvent { gateway: launch.config.name.clone(), what });
+            for line in partial[..whole].split_inclusive(|b| *b == b'\n') {
+                for what in t.line(&String::from_utf8_lossy(line)) {
+                    // The harness may have stopped listening.
+                    let _ = launch.events.send(GatewayEvent { gateway: launch.config.name.clone(), what });
+                }
             }
         });
-        line.clear();
+        partial.drain(..whole);
+        if n == 0 {
+            return;
+        }
+        std::thread::sleep(TOGETHER);
     }
 }
 
