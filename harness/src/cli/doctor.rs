@@ -4,6 +4,7 @@ use super::exit::{CliError, Exit};
 use super::print;
 use crate::run::drivers;
 use crate::run::worlds::{self, Inventory, Worlds};
+use crate::world::pocket;
 use crate::world::probe::{Feature, features};
 
 /// Prints the findings; the exit code tells whether scenarios can run at all.
@@ -15,12 +16,13 @@ pub async fn doctor() -> Result<Exit, CliError> {
         out.push_str(&line(f));
     }
     out.push_str("\ngateway implementations in the host world\n");
-    let mut gateways = implementations(&mut out, &worlds::inventory());
+    let mut gateways = implementations(&mut out, &worlds::inventory(&drivers::names()));
     out.push_str("\npocket world: a kernel of our own, in virtual time\n");
-    match Worlds::default().pocket().await {
+    let inside = Worlds::default().in_pockets(&drivers::names()).await;
+    match inside.and_then(|inventory| Ok((pocket::find()?, inventory))) {
         Ok((kernel, inventory)) => {
             out.push_str(&format!("  ✓ {:<22} {}\n", "kernel", kernel.display()));
-            gateways += implementations(&mut out, inventory);
+            gateways += implementations(&mut out, &inventory);
         }
         Err(missing) => out.push_str(&format!("  – {:<22} {}\n      {}\n", "kernel", missing.what, missing.hint)),
     }

@@ -174,7 +174,7 @@ async fn worlds(asked: Option<&Several<WorldKind>>, places: &Places) -> Result<V
         Some(Several::All) => return Ok(WorldKind::ALL.into()),
         None => {}
     }
-    let (host, pocket) = (CellHandle::try_out(), places.worlds.pocket().await);
+    let (host, pocket) = (CellHandle::try_out(), places.worlds.in_pockets(&drivers::names()).await);
     let found: Vec<WorldKind> =
         [(WorldKind::Host, host.is_ok()), (WorldKind::Pocket, pocket.is_ok())].into_iter().filter(|w| w.1).map(|w| w.0).collect();
     match (host, pocket) {
@@ -192,9 +192,9 @@ async fn pairings(asked: Option<&Several<Pairing>>, worlds: &[WorldKind], places
     }
     let mut inventories = Vec::new();
     if worlds.contains(&WorldKind::Host) {
-        inventories.push(places.worlds.host_inventory().await);
+        inventories.push(places.worlds.on_host(&drivers::names()).await);
     }
-    if let (true, Ok((_, found))) = (worlds.contains(&WorldKind::Pocket), places.worlds.pocket().await) {
+    if let (true, Ok(found)) = (worlds.contains(&WorldKind::Pocket), places.worlds.in_pockets(&drivers::names()).await) {
         inventories.push(found);
     }
     let here = |name: &&str| inventories.iter().any(|i| i.get(*name).is_some_and(Result::is_ok));

@@ -36,8 +36,8 @@ use crate::world::cell::{EventSink, publish};
 pub enum Order {
     /// Run a side.
     Side(Box<Job>),
-    /// Say what the gateway implementations can do there.
-    Probe,
+    /// Say what these gateway implementations can do there.
+    Probe(Vec<String>),
 }
 
 /// A side to run.
@@ -99,8 +99,8 @@ impl Nodes for World {
 pub fn cell_main(job: Vec<u8>, sink: EventSink) -> i32 {
     let job: Job = match serde_json::from_slice(&job) {
         Ok(Order::Side(job)) => *job,
-        Ok(Order::Probe) => {
-            sink.emit(&Message::Probed(worlds::inventory()));
+        Ok(Order::Probe(names)) => {
+            sink.emit(&Message::Probed(worlds::inventory(&names)));
             return 0;
         }
         Err(e) => {

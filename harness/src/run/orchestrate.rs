@@ -239,7 +239,7 @@ async fn side(index: usize, mut job: Job, places: Arc<Places>, say: mpsc::Unboun
         }
         WorldKind::Pocket => {
             let Some(core) = places.cores.take().await else { return };
-            pocket = places.worlds.pocket_on(Some(core.cpu)).await;
+            pocket = places.worlds.pocket_on(Some(core.cpu));
             _core = Some(core);
         }
     }

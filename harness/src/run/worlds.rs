@@ -1,13 +1,12 @@
 //! Which world a scenario runs in: what it needs against what each world and its gateway implementations have.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use peer::{Capability, Missing, Probe};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{Mutex, Semaphore};
 
 use super::drivers::{self, Pairing};
 use super::lab::Order;
@@ -70,26 +69,34 @@ impl From<WorldKind> for WorldChoice {
 /// What each implementation can do in a world, or why it is not there.
 pub type Inventory = BTreeMap<String, Result<Probe, Missing>>;
 
-/// What this process finds, in the world that it runs in.
-pub fn inventory() -> Inventory {
-    drivers::all().iter().map(|d| (d.name().to_owned(), d.probe())).collect()
+/// What this process finds of some implementations, in the world that it runs in.
+pub fn inventory(names: &[impl AsRef<str>]) -> Inventory {
+    let asked = |name: &str| names.iter().any(|n| n.as_ref() == name);
+    drivers::all().iter().filter(|d| asked(d.name())).map(|d| (d.name().to_owned(), d.probe())).collect()
 }
 
 /// How long a probe of the pocket world may take; it takes about a second.
 const PROBE_LIMIT: Duration = Duration::from_secs(60);
 
-/// The worlds of this machine. Each is looked at when first needed.
-#[derive(Debug, Default)]
+/// The worlds of this machine. Each is looked at when first needed, for the implementations that are asked for: to look takes up
+/// to a second.
+#[derive(Debug)]
 pub struct Worlds {
     real_time: bool,
-    host: OnceCell<Inventory>,
-    pocket: OnceCell<Result<(PathBuf, Inventory), Missing>>,
+    host: Mutex<Inventory>,
+    pocket: Mutex<Result<Inventory, Missing>>,
+}
+
+impl Default for Worlds {
+    fn default() -> Worlds {
+        Worlds::new(false)
+    }
 }
 
 impl Worlds {
     /// `real_time`: pockets do not use virtual time.
     pub fn new(real_time: bool) -> Worlds {
-        Worlds { real_time, ..Worlds::default() }
+        Worlds { real_time, host: Mutex::default(), pocket: Mutex::new(Ok(Inventory::new())) }
     }
 
     /// A pairing and a world in which this scenario can run: the first pairing, of what was asked for or of the table, that can;
@@ -131,45 +138,65 @@ impl Worlds {
         if scenario.virtual_time {
             return Err("it takes hours, which only the pocket world makes short".into());
         }
-        runnable(scenario, pairing, self.host_inventory().await)
+        let names: Vec<String> = played(scenario, pairing).into_keys().collect();
+        runnable(scenario, pairing, &self.on_host(&names).await)
     }
 
-    /// What the implementations can do on the running kernel.
-    pub async fn host_inventory(&self) -> &Inventory {
-        self.host.get_or_init(|| async { inventory() }).await
+    /// What some implementations can do on the running kernel.
+    pub async fn on_host(&self, names: &[impl AsRef<str>]) -> Inventory {
+        let mut known = self.host.lock().await;
+        let new = inventory(&unknown(&known, names));
+        known.extend(new);
+        known.clone()
     }
 
     async fn in_pocket(&self, scenario: &Scenario, pairing: &Pairing) -> Result<(), String> {
         if scenario.virtual_time && self.real_time {
             return Err("it takes hours, and --real-time was asked for".into());
         }
-        let (_, found) = self.pocket().await.as_ref().map_err(Missing::to_string)?;
-        runnable(scenario, pairing, found)
+        let names: Vec<String> = played(scenario, pairing).into_keys().collect();
+        let found = self.in_pockets(&names).await.map_err(|m| m.to_string())?;
+        runnable(scenario, pairing, &found)
     }
 
-    /// The pocket kernel, and what the implementations can do in it.
-    pub async fn pocket(&self) -> &Result<(PathBuf, Inventory), Missing> {
-        self.pocket.get_or_init(look_into_pocket).await
+    /// What some implementations can do in pockets.
+    pub async fn in_pockets(&self, names: &[impl AsRef<str>]) -> Result<Inventory, Missing> {
+        let mut known = self.pocket.lock().await;
+        if let Ok(found) = &mut *known {
+            let new = unknown(found, names);
+            if !new.is_empty() {
+                match look_into_pocket(new).await {
+                    Ok(more) => found.extend(more),
+                    Err(missing) => *known = Err(missing),
+                }
+            }
+        }
+        known.clone()
     }
 
-    /// How to start a pocket cell on a core.
-    pub async fn pocket_on(&self, cpu: Option<usize>) -> Option<Pocket> {
-        let (kernel, _) = self.pocket().await.as_ref().ok()?;
-        Some(Pocket { cpu, real_time: self.real_time, ..Pocket::new(kernel.clone()) })
+    /// How to start a pocket cell on a core; `None` where there are no pockets.
+    pub fn pocket_on(&self, cpu: Option<usize>) -> Option<Pocket> {
+        Some(Pocket { cpu, real_time: self.real_time, ..Pocket::new(pocket::find().ok()?) })
     }
 }
 
+/// Which of these implementations, of those that there are, were not looked for yet.
+fn unknown(known: &Inventory, names: &[impl AsRef<str>]) -> Vec<String> {
+    let names = names.iter().map(AsRef::as_ref);
+    names.filter(|n| !known.contains_key(*n) && drivers::names().contains(n)).map(str::to_owned).collect()
+}
+
 /// Asks the drivers inside a pocket.
-async fn look_into_pocket() -> Result<(PathBuf, Inventory), Missing> {
+async fn look_into_pocket(names: Vec<String>) -> Result<Inventory, Missing> {
     let kernel = pocket::find()?;
     let failed = |what: String| Missing { what, hint: format!("remove {} and build it again: make kernel", kernel.display()) };
-    let mut cell = CellHandle::spawn_pocket(&Order::Probe, &Pocket::new(kernel.clone()), PROBE_LIMIT)
+    let mut cell = CellHandle::spawn_pocket(&Order::Probe(names), &Pocket::new(kernel.clone()), PROBE_LIMIT)
         .map_err(|e| failed(format!("the pocket kernel does not start: {e}")))?;
     let Ok(said) = tokio::time::timeout(PROBE_LIMIT, cell.next()).await else {
         return Err(failed(format!("the pocket kernel gave no answer within {} s", PROBE_LIMIT.as_secs())));
     };
     match said.map(|s| s.map(serde_json::from_value::<Message>)) {
-        Some(Ok(Ok(Message::Probed(found)))) => Ok((kernel, found)),
+        Some(Ok(Ok(Message::Probed(found)))) => Ok(found),
         Some(other) => Err(failed(format!("the pocket kernel gave another answer than asked for: {other:?}"))),
         None => Err(failed(format!("the pocket kernel ended: {}", cell.wait().await))),
     }
@@ -177,13 +204,7 @@ async fn look_into_pocket() -> Result<(PathBuf, Inventory), Missing> {
 
 /// Can this scenario run with this pairing where these implementations are? `Err`: why not, and what to do.
 pub fn runnable(scenario: &Scenario, pairing: &Pairing, found: &Inventory) -> Result<(), String> {
-    let plans: Vec<&Plan> = std::iter::once(&scenario.broken).chain(scenario.fixed.as_ref()).collect();
-    // What each implementation must be able to do: what all must, and what the gateways that it plays need.
-    let mut asked: BTreeMap<String, Vec<Capability>> = BTreeMap::new();
-    for (plan, index) in plans.iter().flat_map(|p| (0..p.gateways.len()).map(move |i| (p, i))) {
-        asked.entry(pairing.of(plan, index)).or_insert_with(|| needs(scenario)).extend(plan.needs_of(index));
-    }
-    for (name, needs) in asked {
+    for (name, needs) in played(scenario, pairing) {
         let probe = match found.get(&name) {
             None => return Err(format!("no gateway implementation `{name}`; there are: {}", drivers::names().join(", "))),
             Some(Err(missing)) => return Err(missing.to_string()),
@@ -195,6 +216,17 @@ pub fn runnable(scenario: &Scenario, pairing: &Pairing, found: &Inventory) -> Re
         }
     }
     Ok(())
+}
+
+/// The implementations that play in a scenario, and what each must be able to do: what all must, and what the gateways that it plays
+/// need.
+fn played(scenario: &Scenario, pairing: &Pairing) -> BTreeMap<String, Vec<Capability>> {
+    let plans = std::iter::once(&scenario.broken).chain(scenario.fixed.as_ref());
+    let mut played: BTreeMap<String, Vec<Capability>> = BTreeMap::new();
+    for (plan, index) in plans.flat_map(|p| (0..p.gateways.len()).map(move |i| (p, i))) {
+        played.entry(pairing.of(plan, index)).or_insert_with(|| needs(scenario)).extend(plan.needs_of(index));
+    }
+    played
 }
 
 /// What the scenario says it needs, and what its gateways' settings need.

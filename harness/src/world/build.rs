@@ -179,7 +179,8 @@ impl World {
             let usize_max = |e| (usize::MAX, e);
             crate::sys::set_offloads(node.ifaces.iter().map(|i: &Iface| i.name.as_str()), false).map_err(usize_max)?;
             let mut netlink = links::open().map_err(usize_max)?;
-            netlink.talk(&requests).map(|_| ())
+            netlink.talk(&requests)?;
+            trust_neighbours(node).map_err(usize_max)
         });
         done.map_err(fail("entering its namespace"))?.map_err(|(i, source)| {
             let doing = said.get(i).cloned().unwrap_or_else(|| "switching offloads off".into());
@@ -198,6 +199,20 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// Neighbours are asked for their hardware addresses once, and not again every half a minute (RFC 1122 §2.3.2.1): for hours with a
+/// packet now and then, that would be most of what is captured, at random times.
+fn trust_neighbours(node: &Node) -> io::Result<()> {
+    const A_DAY: &str = "86400000"; // ms
+    for (family, iface) in ["ipv4", "ipv6"].into_iter().flat_map(|f| node.ifaces.iter().map(move |i| (f, i))) {
+        match sysctl::write(&format!("net/{family}/neigh/{}/base_reachable_time_ms", iface.name), A_DAY) {
+            // A namespace of an unprivileged user has no such setting, and a kernel may have no IPv6.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            done => done?,
+        }
+    }
+    Ok(())
 }
 
 /// Settings of a new namespace, from inside; interfaces inherit those called `default`.
