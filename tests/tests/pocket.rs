@@ -128,13 +128,8 @@ fn same_timings() -> Result<(), Failed> {
             let wires: Vec<Wire> = captures.map(|c| wire(&c)).collect::<Result<_, _>>()?;
             match &first {
                 None => first = Some(wires),
-                Some(first) => wrong.extend(
-                    first
-                        .iter()
-                        .zip(&wires)
-                        .filter_map(|(a, b)| difference(a, b))
-                        .map(|d| format!("{what}, round {round}: {d}")),
-                ),
+                Some(first) => wrong
+                    .extend(first.iter().zip(&wires).filter_map(|(a, b)| difference(a, b)).map(|d| format!("{what}, round {round}: {d}"))),
             }
         }
     }

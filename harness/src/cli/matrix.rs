@@ -14,7 +14,7 @@ use crate::matrix::plan::Shard;
 use crate::matrix::results::{Results, Status};
 use crate::matrix::run::Request;
 use crate::matrix::store::{FORMAT, Header, Record, Row, Store, StoreError, content_hash, read, replace, write};
-use crate::matrix::{html, junit, merge, run};
+use crate::matrix::{html, junit, merge, results, run};
 use crate::run::artefacts;
 use crate::run::drivers::{self, Pairing};
 use crate::run::orchestrate::Places;
@@ -263,6 +263,7 @@ fn summary(results: &Results, dir: &Path) {
 /// Tells people about results as they come.
 struct Progress {
     on: bool,
+    header: Header,
     done: usize,
     of: usize,
 }
@@ -281,7 +282,7 @@ impl Progress {
             let shard = if h.shard == Shard::WHOLE { String::new() } else { format!("shard {} of a matrix: ", h.shard) };
             anstream::eprintln!("faultlab: {shard}{of} runs{known}; results in {}", store.dir().display());
         }
-        Ok(Progress { on, done: there, of })
+        Ok(Progress { on, header: h.clone(), done: there, of })
     }
 
     fn tell(&mut self, r: &Record) {
@@ -289,14 +290,12 @@ impl Progress {
         if !self.on {
             return;
         }
-        let mark = match r.verdict.as_str() {
-            "reproduced" => Status::Expected.mark(),
-            "skipped" => Status::Skipped.mark(),
-            _ => Status::Unexpected.mark(),
-        };
+        let status = results::alone(r, &self.header);
+        let mark = status.mark();
         let attempt = if r.attempt > 1 { format!(" (run {})", r.attempt) } else { String::new() };
         let reason = r.reason.as_deref().map(|t| format!(": {}", t.lines().next().unwrap_or_default())).unwrap_or_default();
-        let line = format!("{mark} {:>4}/{} {}{attempt} {}{reason}", self.done, self.of, r.cell, r.verdict);
+        let known = if status == Status::KnownDeviation { " (known deviation)" } else { "" };
+        let line = format!("{mark} {:>4}/{} {}{attempt} {}{known}{reason}", self.done, self.of, r.cell, r.verdict);
         // A closed stderr loses the line, never the result.
         let _ = writeln!(anstream::stderr(), "{line}");
     }

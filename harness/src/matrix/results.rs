@@ -211,6 +211,12 @@ fn judged(cell: CellId, runs: Vec<Record>, header: &Header) -> CellResult {
     CellResult { cell, status, text, deviation: deviation.cloned(), runs }
 }
 
+/// What a single run says about its cell.
+pub fn alone(run: &Record, header: &Header) -> Status {
+    let deviation = header.deviations.iter().find(|d| d.covers(&run.cell.scenario, &run.cell.pairing, run.cell.world));
+    judge(std::slice::from_ref(run), 1, deviation).0
+}
+
 fn judge(runs: &[Record], repeat: u32, deviation: Option<&Deviation>) -> (Status, Option<String>) {
     let why = |r: &Record| r.reason.clone();
     if let Some(bug) = runs.iter().find(|r| r.bug) {
