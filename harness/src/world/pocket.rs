@@ -16,6 +16,9 @@ use crate::text::hex;
 pub const KERNEL_VARIABLE: &str = "FAULTLAB_KERNEL";
 /// When virtual time begins: 2026-01-01 00:00 UTC. A fixed date makes certificates, logs and captures reproducible.
 pub const EPOCH: Duration = Duration::from_secs(1_767_225_600);
+/// For how long the kernel runs before that: programs that count from the start of the machine are tested on machines that have been
+/// up for a while. (charon 5.9 subtracts a random part of that time from its COOKIEs, and accepts none in the ten seconds after.)
+const UPTIME: Duration = Duration::from_secs(2 * 3600);
 /// Memory of a pocket; only what is touched is taken from the host.
 const MEMORY_MIB: u32 = 768;
 
@@ -78,7 +81,7 @@ impl Pocket {
         }
         if !self.real_time {
             args.push("time-travel=inf-cpu".into());
-            args.push(format!("time-travel-start={}", EPOCH.as_nanos()).into());
+            args.push(format!("time-travel-start={}", (EPOCH - UPTIME).as_nanos()).into());
         }
         args.push("--".into());
         args.extend(words.map(OsString::from));
