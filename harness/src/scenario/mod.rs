@@ -10,6 +10,7 @@ mod checked;
 pub(crate) mod children;
 pub mod deviations;
 pub mod diag;
+mod floods;
 mod forms;
 pub mod gateway;
 pub mod layout;

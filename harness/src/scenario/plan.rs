@@ -10,6 +10,7 @@ use super::authentication;
 use super::check::overlaid;
 use super::checked::{Checked, CheckedExpect};
 use super::children;
+use super::floods;
 use super::model::{Expect, Fault, GatewayPlan, Health, Must, Network, Plan, Role, Scenario, ScenarioKind, Side, Step};
 use super::moves;
 use super::peers::{self, Peers};
@@ -29,7 +30,9 @@ pub(super) fn build(walker: &mut Walker<'_>, checked: Checked) -> Option<Scenari
     let peers = peers::peers(&checked.layout, &checked.gateways);
     reachable(walker, &checked, &peers, v6);
     let also = checked.fix.iter().flat_map(|f| &f.also);
-    moves::check(walker, &checked.layout.network, &checked.faults.iter().chain(also).cloned().collect::<Vec<_>>());
+    let faults: Vec<Fault> = checked.faults.iter().chain(also).cloned().collect();
+    moves::check(walker, &checked.layout.network, &faults);
+    floods::check(walker, &checked.layout.network, v6, &faults);
     let health = health(walker, &checked, &peers);
     let title = |key: &str| checked.scenario.text(key).unwrap_or_default().to_owned();
     let list = |key: &str| checked.scenario.texts(key).into_iter().map(str::to_owned).collect::<Vec<_>>();
