@@ -242,3 +242,40 @@ fn missing_privilege_is_said_clearly() {
     assert_eq!(out.status.code(), Some(3), "{text}");
     assert!(text.contains("namespace"), "{text}");
 }
+
+/// As nobody, where no strongSwan, no `nft` and no other program can be found: the in-house gateway needs none.
+#[test]
+fn nothing_need_be_installed() {
+    const WHAT: [&str; 4] = ["psk-mismatch-v2", "esp-blocked-ike-ok", "natt-disabled-pat-drops-esp", "nat-two-clients-one-address"];
+    if !nix::unistd::geteuid().is_root() || std::fs::metadata("/dev/net/tun").is_err() {
+        eprintln!("nothing_need_be_installed: skipped(needs root to give privilege away, and /dev/net/tun)");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let copy = folder.path().join("faultlab");
+    std::fs::copy(program(), &copy).expect("binary is copied");
+    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("permissions are set");
+    // charon is looked for by its path.
+    let script = "for d in /usr/lib/ipsec /usr/libexec/ipsec; do [ ! -d $d ] || mount -t tmpfs none $d || exit 9; done; \
+        PATH=/nonexistent exec $(command -v setpriv) --reuid 65534 --regid 65534 --clear-groups --bounding-set -all --no-new-privs \"$@\"";
+    let out = Command::new("unshare")
+        .args(["--mount", "sh", "-c", script, "sh"])
+        .arg(&copy)
+        .args(["run", "--world", "host", "--pair", "inhouse:inhouse", "--evidence"])
+        .arg(folder.path().join("runs"))
+        .args(WHAT)
+        .env("TMPDIR", folder.path())
+        .current_dir(folder.path())
+        .output();
+    let Ok(out) = out else {
+        eprintln!("nothing_need_be_installed: skipped(unshare is not installed)");
+        return;
+    };
+    let text = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    if out.status.code() == Some(9) || text.contains("unshare:") || text.contains("setpriv:") {
+        eprintln!("nothing_need_be_installed: skipped(cannot set the stage here: {})", text.trim());
+        return;
+    }
+    assert_eq!(out.status.code(), Some(0), "{text}");
+    assert!(text.contains("4 reproduced"), "{text}");
+}
