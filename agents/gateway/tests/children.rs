@@ -5,7 +5,7 @@ mod sim;
 use std::time::Duration;
 
 use faultlab_gateway::{Command, Verdict};
-use peer::{ChildAction, GatewayConfig, GatewayEventKind};
+use peer::{ChildAction, GatewayConfig, GatewayEventKind, MessageAction, MessageRule, WhichMessage};
 use sim::*;
 
 fn two(tweak: impl FnOnce(&mut GatewayConfig, &mut GatewayConfig)) -> Pair {
@@ -295,4 +295,20 @@ fn a_peer_that_is_busy_with_keys_is_asked_again() {
     pair.run_s(30);
     both_pass(&mut pair);
     assert_eq!((pair.sides[WEST].failures.len(), pair.ike_sas(WEST)), (0, 1), "{}", pair.story());
+}
+
+#[test]
+fn a_child_that_the_peer_closes_before_we_know_of_it_does_not_stay() {
+    let late = MessageRule {
+        which: WhichMessage { exchange: Some(36), response: Some(true), ..WhichMessage::default() },
+        action: MessageAction::Delay(Duration::from_millis(300)),
+    };
+    let mut pair = two(|_, e| {
+        e.misbehave.messages = vec![late];
+        e.connections[0].more_children[0].child_life = Some(Duration::from_millis(100));
+    });
+    pair.initiate(WEST);
+    pair.run_s(2);
+    assert_eq!((pair.children(WEST), pair.children(EAST)), (1, 1), "{}", pair.story());
+    assert!(pair.passes_in(LAN) && pair.story().contains("has closed it already"), "{}", pair.story());
 }

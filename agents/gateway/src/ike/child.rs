@@ -227,6 +227,9 @@ impl IkeSa {
     fn install(&mut self, ctx: &mut Context<'_>, agreed: Agreed, keys: [ChildKeys; 2], initiator: bool) -> Result<u32, String> {
         let spi_out: [u8; 4] = agreed.chosen.spi.as_slice().try_into().map_err(|_| "the peer's SPI does not have four octets")?;
         let spi_out = u32::from_be_bytes(spi_out);
+        if initiator && self.closed_early.contains(&spi_out) {
+            return Err(format!("the peer has closed it already (SPI {spi_out:08x})"));
+        }
         let c = &ctx.config.connections[self.connection];
         let (options, settings) = (&c.options, &ctx.child(self.connection, agreed.index).settings);
         let limits = Limits {

@@ -30,6 +30,7 @@ impl IkeSa {
         if old.is_some() && replaced.is_none() {
             return;
         }
+        self.closed_early.clear();
         let mut request = self.child_request(ctx, index, false, replaced.as_ref());
         if let Some(group) = group {
             // The peer wants this one: it becomes the first choice.

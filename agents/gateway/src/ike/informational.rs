@@ -19,6 +19,9 @@ use super::parts;
 use super::sa::{IkeSa, State};
 use super::window::Asked;
 
+/// How many unknown SPIs that the peer deletes are remembered.
+const CLOSED_EARLY: usize = 8;
+
 impl IkeSa {
     /// DELETE of one child SA.
     pub(crate) fn send_delete_child(&mut self, ctx: &mut Context<'_>, spi_in: u32) {
@@ -144,7 +147,13 @@ impl IkeSa {
     fn delete_asked(&mut self, ctx: &mut Context<'_>, spis: &[u32]) -> Vec<u32> {
         let mut told = Vec::new();
         for spi in spis {
-            let Some(child) = self.child_by_peer(*spi).map(|i| self.children[i].clone()) else { continue };
+            let Some(child) = self.child_by_peer(*spi).map(|i| self.children[i].clone()) else {
+                if self.asks_for_any_child() {
+                    self.closed_early.truncate(CLOSED_EARLY - 1);
+                    self.closed_early.push_front(*spi);
+                }
+                continue;
+            };
             if child.phase != Phase::Deleting {
                 told.push(child.spi_in);
             }

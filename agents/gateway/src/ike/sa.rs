@@ -185,6 +185,9 @@ pub(crate) struct IkeSa {
     pub(crate) gives_way: bool,
     pub(crate) collision: Option<Collision>,
     pub(crate) crossed: Option<Crossed>,
+    /// SPIs that the peer has deleted while we were asking for a child SA: its DELETE may have overtaken the response that tells us of
+    /// them. The last few.
+    pub(crate) closed_early: VecDeque<u32>,
     /// What the peer asked for in CREATE_CHILD_SA and has not finished yet.
     pub(crate) follow_ups: Vec<ExpectFollowUp>,
     /// How often in a row the peer had forgotten what we asked for in CREATE_CHILD_SA.
@@ -223,6 +226,7 @@ impl IkeSa {
             gives_way: false,
             collision: None,
             crossed: None,
+            closed_early: VecDeque::new(),
             follow_ups: Vec::new(),
             forgotten: 0,
             virtual_ip: None,
