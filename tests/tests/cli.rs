@@ -1,6 +1,6 @@
 //! The command line: wrong input of every kind gives one clear message and the right exit code.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 fn program() -> PathBuf {
@@ -210,6 +210,14 @@ fn a_reader_that_goes_away_is_no_error() {
     assert_eq!(String::from_utf8_lossy(&out.stderr), "");
 }
 
+/// The program where everybody can read it, in a folder where everybody can write.
+fn copy_for_everybody(folder: &Path) -> PathBuf {
+    let copy = folder.join("faultlab");
+    std::fs::copy(program(), &copy).expect("binary is copied");
+    std::fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("permissions are set");
+    copy
+}
+
 /// Without privilege and without unprivileged user namespaces, `run` says so once and ends with 3.
 #[test]
 fn missing_privilege_is_said_clearly() {
@@ -220,10 +228,7 @@ fn missing_privilege_is_said_clearly() {
     let evidence = tempfile::tempdir().expect("temporary folder");
     // As nobody, with user namespaces forbidden in a throw-away parent namespace.
     let script = "echo 0 > /proc/sys/user/max_user_namespaces && exec setpriv --reuid 65534 --regid 65534 --clear-groups \"$@\"";
-    let copy = evidence.path().join("faultlab");
-    std::fs::copy(program(), &copy).expect("binary is copied");
-    let readable = std::os::unix::fs::PermissionsExt::from_mode(0o777);
-    std::fs::set_permissions(evidence.path(), readable).expect("permissions are set");
+    let copy = copy_for_everybody(evidence.path());
     let out = Command::new("unshare")
         .args(["--user", "--map-users=all", "--map-groups=all", "--setuid", "0", "--setgid", "0", "sh", "-c", script, "sh"])
         .arg(&copy)
@@ -252,9 +257,7 @@ fn nothing_need_be_installed() {
         return;
     }
     let folder = tempfile::tempdir().expect("temporary folder");
-    let copy = folder.path().join("faultlab");
-    std::fs::copy(program(), &copy).expect("binary is copied");
-    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("permissions are set");
+    let copy = copy_for_everybody(folder.path());
     // charon is looked for by its path.
     let script = "for d in /usr/lib/ipsec /usr/libexec/ipsec; do [ ! -d $d ] || mount -t tmpfs none $d || exit 9; done; \
         PATH=/nonexistent exec $(command -v setpriv) --reuid 65534 --regid 65534 --clear-groups --bounding-set -all --no-new-privs \"$@\"";

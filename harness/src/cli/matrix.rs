@@ -261,15 +261,15 @@ fn summary(results: &Results, dir: &Path) {
 }
 
 /// Tells people about results as they come.
-struct Progress {
+struct Progress<'s> {
     on: bool,
-    header: Header,
+    header: &'s Header,
     done: usize,
     of: usize,
 }
 
-impl Progress {
-    fn new(store: &Store, on: bool) -> Result<Progress, CliError> {
+impl Progress<'_> {
+    fn new(store: &Store, on: bool) -> Result<Progress<'_>, CliError> {
         let (cells, h) = (store.header.cells(), &store.header);
         let runs = || cells.iter().flat_map(|c| (1..=h.repeat).map(move |n| (c, n)));
         let mut there = 0;
@@ -282,7 +282,7 @@ impl Progress {
             let shard = if h.shard == Shard::WHOLE { String::new() } else { format!("shard {} of a matrix: ", h.shard) };
             anstream::eprintln!("faultlab: {shard}{of} runs{known}; results in {}", store.dir().display());
         }
-        Ok(Progress { on, header: h.clone(), done: there, of })
+        Ok(Progress { on, header: h, done: there, of })
     }
 
     fn tell(&mut self, r: &Record) {
@@ -290,7 +290,7 @@ impl Progress {
         if !self.on {
             return;
         }
-        let status = results::alone(r, &self.header);
+        let status = results::alone(r, self.header);
         let mark = status.mark();
         let attempt = if r.attempt > 1 { format!(" (run {})", r.attempt) } else { String::new() };
         let reason = r.reason.as_deref().map(|t| format!(": {}", t.lines().next().unwrap_or_default())).unwrap_or_default();

@@ -206,15 +206,14 @@ fn verdicts(runs: &[Record]) -> Vec<&str> {
 }
 
 fn judged(cell: CellId, runs: Vec<Record>, header: &Header) -> CellResult {
-    let deviation = header.deviations.iter().find(|d| d.covers(&cell.scenario, &cell.pairing, cell.world));
+    let deviation = header.deviation(&cell);
     let (status, text) = judge(&runs, header.repeat, deviation);
     CellResult { cell, status, text, deviation: deviation.cloned(), runs }
 }
 
 /// What a single run says about its cell.
 pub fn alone(run: &Record, header: &Header) -> Status {
-    let deviation = header.deviations.iter().find(|d| d.covers(&run.cell.scenario, &run.cell.pairing, run.cell.world));
-    judge(std::slice::from_ref(run), 1, deviation).0
+    judge(std::slice::from_ref(run), 1, header.deviation(&run.cell)).0
 }
 
 fn judge(runs: &[Record], repeat: u32, deviation: Option<&Deviation>) -> (Status, Option<String>) {

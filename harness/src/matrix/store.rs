@@ -68,6 +68,11 @@ impl Header {
         all
     }
 
+    /// What is known about a cell.
+    pub fn deviation(&self, cell: &CellId) -> Option<&Deviation> {
+        self.deviations.iter().find(|d| d.covers(&cell.scenario, &cell.pairing, cell.world))
+    }
+
     /// In what two matrices differ, in words; empty when their results belong together. Shards and deviations are not compared.
     pub fn differences(&self, other: &Header) -> Vec<String> {
         let mut out = Vec::new();

@@ -51,9 +51,6 @@ fn sources(lab: &Lab, fault: &Fault, from: &str, v6: bool) -> Result<Vec<IpAddr>
         return own.map(|ip| vec![ip]).ok_or_else(|| format!("{from} has no address of the victim's family"));
     };
     let prefix: IpNet = text.parse().map_err(|_| format!("argument `sources`: `{text}` is no prefix"))?;
-    if prefix.addr().is_ipv6() != v6 {
-        return Err(format!("the victim's address is not of the family of {prefix}"));
-    }
     // No more than there can be requests.
     Ok(prefix.hosts().take(MOST).collect())
 }

@@ -138,8 +138,7 @@ impl Worlds {
         if scenario.virtual_time {
             return Err("it takes hours, which only the pocket world makes short".into());
         }
-        let names: Vec<String> = played(scenario, pairing).into_keys().collect();
-        runnable(scenario, pairing, &self.on_host(&names).await)
+        runnable(scenario, pairing, &self.on_host(&players(scenario, pairing)).await)
     }
 
     /// What some implementations can do on the running kernel.
@@ -154,8 +153,7 @@ impl Worlds {
         if scenario.virtual_time && self.real_time {
             return Err("it takes hours, and --real-time was asked for".into());
         }
-        let names: Vec<String> = played(scenario, pairing).into_keys().collect();
-        let found = self.in_pockets(&names).await.map_err(|m| m.to_string())?;
+        let found = self.in_pockets(&players(scenario, pairing)).await.map_err(|m| m.to_string())?;
         runnable(scenario, pairing, &found)
     }
 
@@ -216,6 +214,11 @@ pub fn runnable(scenario: &Scenario, pairing: &Pairing, found: &Inventory) -> Re
         }
     }
     Ok(())
+}
+
+/// Who plays in a scenario.
+fn players(scenario: &Scenario, pairing: &Pairing) -> Vec<String> {
+    played(scenario, pairing).into_keys().collect()
 }
 
 /// The implementations that play in a scenario, and what each must be able to do: what all must, and what the gateways that it plays

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::mount::{MsFlags, mount};
 use nix::sys::reboot::{RebootMode, reboot};
@@ -15,7 +15,6 @@ use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use serde::{Deserialize, Serialize};
 
 use super::super::namespaces::Refusal;
-use super::super::pocket::EPOCH;
 use super::{EventSink, Greeting, first};
 
 /// Said on the kernel's console at the end; the host reads the exit status from it, because the kernel's own is always 0.
@@ -32,6 +31,8 @@ pub(super) struct Orders {
     pub(super) env: Vec<(String, String)>,
     /// Folder of the host that is writable under its own name.
     pub(super) share: Option<PathBuf>,
+    /// When the cell begins, since 1970; `None`: at once.
+    pub(super) begins: Option<Duration>,
     /// The cell's job.
     pub(super) job: serde_json::Value,
 }
@@ -61,6 +62,10 @@ fn serve(cell_main: fn(Vec<u8>, EventSink) -> i32, mut stream: File, line: &str)
             return 4;
         }
     };
+    if let Some(begins) = orders.begins {
+        // Nothing can come meanwhile, and virtual time flies.
+        std::thread::sleep(begins.saturating_sub(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()));
+    }
     let entered = set_environment(&orders).and_then(|()| standard_streams());
     if let Err(refusal) = entered {
         first::say(&mut stream, &Greeting::Refused(refusal));
@@ -76,8 +81,6 @@ fn prepare(orders: Option<std::io::Result<String>>) -> Result<(File, String), Re
     let read = orders.unwrap_or_else(|| Err(std::io::Error::other("no name was given")));
     let line = read.map_err(|e| Refusal::new("read the orders", e, "this is a bug of faultlab: please report it"))?;
     mounts()?;
-    // In real time it is long past.
-    std::thread::sleep(EPOCH.saturating_sub(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()));
     let failed = |e: std::io::Error| Refusal::new("use the event console", e, "this is a bug of faultlab: please report it");
     let mut stream = OpenOptions::new().write(true).open("/dev/tty1").map_err(failed)?;
     let mut raw = tcgetattr(&stream).map_err(|e| failed(e.into()))?;

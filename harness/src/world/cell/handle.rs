@@ -13,7 +13,7 @@ use serde::Serialize;
 use tokio::sync::{mpsc as channel, watch};
 
 use super::super::namespaces::Refusal;
-use super::super::pocket::Pocket;
+use super::super::pocket::{EPOCH, Pocket};
 use super::guest::{EXIT_WORDS, Orders};
 use super::{Greeting, OUTER, POCKET_OUTER};
 
@@ -89,7 +89,8 @@ impl CellHandle {
     /// The same in a pocket kernel, which must greet within `patience`.
     pub fn spawn_pocket(job: &impl Serialize, pocket: &Pocket, patience: Duration) -> Result<CellHandle, CellError> {
         let share = pocket.share.clone();
-        let orders = Orders { env: std::env::vars().collect(), share, job: serde_json::to_value(job)? };
+        let begins = (!pocket.real_time).then_some(EPOCH);
+        let orders = Orders { env: std::env::vars().collect(), share, begins, job: serde_json::to_value(job)? };
         let own = std::process::id().to_string();
         CellHandle::begin(serde_json::to_vec(&orders)?, vec![POCKET_OUTER.into(), own, serde_json::to_string(pocket)?], Some(patience))
     }
