@@ -64,7 +64,7 @@ fn inside(job: Vec<u8>, events: EventSink) -> i32 {
             median(50, || {
                 let world = World::found(&network).unwrap();
                 let rings = Rings::open(&world, &world.taps(), How::Ring).unwrap();
-                world.connect().unwrap();
+                world.connect(None).unwrap();
                 let recorder = Recorder::start(rings).unwrap();
                 // Its memory is given back at once; the world is kept.
                 drop(recorder);

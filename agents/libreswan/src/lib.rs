@@ -26,7 +26,7 @@ mod track;
 use std::sync::OnceLock;
 
 use async_trait::async_trait;
-use peer::{Driver, DriverError, Gateway, Launch, Missing, Probe};
+use peer::{Driver, DriverError, Gateway, GatewayConfig, Launch, Missing, Probe};
 
 use probe::Found;
 
@@ -55,6 +55,20 @@ impl Driver for Libreswan {
 
     fn probe(&self) -> Result<Probe, Missing> {
         Ok(self.found()?.probe())
+    }
+
+    fn remember(&self, probe: &Probe) {
+        if let Ok(found) = serde_json::from_str(&probe.found) {
+            // What was found here already is as good.
+            let _ = self.found.set(Ok(found));
+        }
+    }
+
+    fn check(&self, config: &GatewayConfig, probe: &Probe) -> Result<(), DriverError> {
+        match serde_json::from_str(&probe.found) {
+            Ok(found) => conf::render(&found, config).map(drop),
+            Err(_) => Ok(()),
+        }
     }
 
     async fn start(&self, launch: Launch) -> Result<Box<dyn Gateway>, DriverError> {

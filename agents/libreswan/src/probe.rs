@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use peer::{Capability, Missing, Probe, ROOTS_COMMAND, private_root};
+use serde::{Deserialize, Serialize};
 
 /// Where distributions install the daemon; strongSwan has used the second folder too.
 const INSTALLED: [&str; 2] = ["/usr/libexec/ipsec", "/usr/lib/ipsec"];
@@ -12,7 +13,7 @@ const INSTALLED: [&str; 2] = ["/usr/libexec/ipsec", "/usr/lib/ipsec"];
 const LIBEXEC: &str = "usr/libexec/ipsec";
 
 /// A daemon that can be started.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Found {
     /// The folder of `pluto`, `whack` and `addconn`.
     pub(crate) programs: PathBuf,
@@ -33,7 +34,8 @@ impl Found {
             vec![Ikev1, Aggressive, Ikev2, RawEsp, UdpEsp, Transport, Esn, NattOff, Certificates, CertificateChains, MoreChildren];
         capabilities.extend(self.ah.then_some(Ah));
         capabilities.extend(self.ipcomp.then_some(Ipcomp));
-        Probe { version: self.version.clone(), data_path: "kernel (XFRM)".into(), capabilities }
+        let found = serde_json::to_string(self).unwrap_or_default();
+        Probe { version: self.version.clone(), data_path: "kernel (XFRM)".into(), capabilities, found }
     }
 
     /// `pluto`, `whack` or `addconn`.

@@ -215,6 +215,17 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn what_is_refused_is_known_before_the_start() {
+        use peer::Driver;
+        let probe = peer::Probe { version: "7.2".into(), data_path: String::new(), capabilities: vec![], found: String::new() };
+        let mut config = config();
+        let check = |config: &GatewayConfig| crate::OpenIked::new().check(config, &probe);
+        assert!(check(&config).is_ok());
+        config.connections[0].inactivity = Some(Duration::from_secs(1));
+        assert!(matches!(check(&config), Err(peer::DriverError::Refused { setting, .. }) if setting.starts_with("inactivity")));
+    }
+
+    #[test]
     fn certificates_need_no_word_and_eap_needs_logins() {
         let mut config = config();
         let auth = &mut config.connections[0].auth;

@@ -90,14 +90,14 @@ impl Control {
 
 /// Writes `iked.conf`.
 pub(crate) fn write_configuration(launch: &Launch, active: &BTreeSet<String>) -> Result<(), DriverError> {
-    let name = &launch.config.name;
-    launch.config.refuse_special(&["auth", "fragmentation", "more_children"], "it is not translated for OpenIKED")?;
-    let text = render(&launch.config, active).map_err(|Refusal { setting, reason }| DriverError::Refused {
-        gateway: name.clone(),
-        setting,
-        reason,
-    })?;
-    write_private(&launch.dir.join(FILE.trim_start_matches('/')), &text).map_err(|e| io_error(name, "writing iked.conf", e))
+    let text = configuration(&launch.config, active)?;
+    write_private(&launch.dir.join(FILE.trim_start_matches('/')), &text).map_err(|e| io_error(&launch.config.name, "writing iked.conf", e))
+}
+
+/// The text of `iked.conf`.
+pub(crate) fn configuration(config: &GatewayConfig, active: &BTreeSet<String>) -> Result<String, DriverError> {
+    config.refuse_special(&["auth", "fragmentation", "more_children"], "it is not translated for OpenIKED")?;
+    render(config, active).map_err(|Refusal { setting, reason }| DriverError::Refused { gateway: config.name.clone(), setting, reason })
 }
 
 /// Connections that are active from the start.

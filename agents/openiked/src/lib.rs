@@ -22,7 +22,7 @@ mod traps;
 use std::sync::OnceLock;
 
 use async_trait::async_trait;
-use peer::{Driver, DriverError, Gateway, Launch, Missing, Probe};
+use peer::{Driver, DriverError, Gateway, GatewayConfig, Launch, Missing, Probe};
 
 use probe::Found;
 
@@ -51,6 +51,17 @@ impl Driver for OpenIked {
 
     fn probe(&self) -> Result<Probe, Missing> {
         Ok(self.found()?.probe())
+    }
+
+    fn remember(&self, probe: &Probe) {
+        if let Ok(found) = serde_json::from_str(&probe.found) {
+            // What was found here already is as good.
+            let _ = self.found.set(Ok(found));
+        }
+    }
+
+    fn check(&self, config: &GatewayConfig, _probe: &Probe) -> Result<(), DriverError> {
+        control::configuration(config, &control::at_start(config)).map(drop)
     }
 
     async fn start(&self, launch: Launch) -> Result<Box<dyn Gateway>, DriverError> {

@@ -6,12 +6,13 @@ use std::process::{Command, Stdio};
 
 use peer::{Capability, Missing, Probe};
 use rustix::net::{AddressFamily, Protocol, RawProtocol, SocketType};
+use serde::{Deserialize, Serialize};
 
 /// Where the package puts the daemon, without the leading `/`.
 const PROGRAM: &str = "usr/sbin/iked";
 
 /// A daemon that can be used.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Found {
     pub(crate) iked: PathBuf,
     pub(crate) ikectl: PathBuf,
@@ -29,6 +30,7 @@ impl Found {
             version: self.version.clone(),
             data_path: "kernel (PF_KEY)".into(),
             capabilities: vec![Ikev2, RawEsp, UdpEsp, Transport, NattOff, Certificates, Eap],
+            found: serde_json::to_string(self).unwrap_or_default(),
         }
     }
 }

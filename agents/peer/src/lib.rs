@@ -247,6 +247,13 @@ pub trait Driver: Send + Sync {
     fn name(&self) -> &'static str;
     /// Is it here, which version, and what can it do?
     fn probe(&self) -> Result<Probe, Missing>;
+    /// Takes over what an earlier probe found in a world like this one, so that it is not looked for again: starting the daemon
+    /// just to ask for its version is dear in a pocket. What it does not understand, it ignores.
+    fn remember(&self, _probe: &Probe) {}
+    /// Is there a setting that the daemon is known to refuse? Nothing is started, and `Ok` is no promise.
+    fn check(&self, _config: &GatewayConfig, _probe: &Probe) -> Result<(), DriverError> {
+        Ok(())
+    }
     /// Starts a gateway; returns when it has loaded its configuration and answers.
     async fn start(&self, launch: Launch) -> Result<Box<dyn Gateway>, DriverError>;
 }
@@ -260,6 +267,9 @@ pub struct Probe {
     pub data_path: String,
     /// What it can do here.
     pub capabilities: Vec<Capability>,
+    /// What the driver itself found, in its own words, for [`Driver::remember`].
+    #[serde(default)]
+    pub found: String,
 }
 
 /// One running gateway.

@@ -64,6 +64,13 @@ impl Driver for StrongSwan {
         Ok(self.found()?.probe())
     }
 
+    fn remember(&self, probe: &Probe) {
+        if let Ok(found) = serde_json::from_str(&probe.found) {
+            // What was found here already is as good.
+            let _ = self.found.set(Ok(found));
+        }
+    }
+
     async fn start(&self, launch: Launch) -> Result<Box<dyn Gateway>, DriverError> {
         let found = self.found()?.clone();
         Ok(Box::new(gateway::Charon::start(found, launch).await?))

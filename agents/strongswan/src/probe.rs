@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use peer::{Capability, Missing, Probe};
+use serde::{Deserialize, Serialize};
 
 const INSTALL: &str = "apt-get install strongswan-charon strongswan-swanctl libcharon-extra-plugins libstrongswan-extra-plugins \
                        libstrongswan-standard-plugins";
@@ -16,7 +17,7 @@ const DAEMONS: [&str; 4] =
     ["/usr/lib/ipsec/charon", "/usr/libexec/ipsec/charon", "/usr/lib/strongswan/charon", "/usr/libexec/strongswan/charon"];
 
 /// Who carries ESP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DataPath {
     /// The kernel's XFRM.
     Kernel {
@@ -28,7 +29,7 @@ pub enum DataPath {
 }
 
 /// An installed daemon.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Found {
     pub(crate) program: PathBuf,
     pub(crate) version: String,
@@ -56,7 +57,8 @@ impl Found {
                 "kernel (XFRM)"
             }
         };
-        Probe { version: self.version.clone(), data_path: data_path.into(), capabilities }
+        let found = serde_json::to_string(self).unwrap_or_default();
+        Probe { version: self.version.clone(), data_path: data_path.into(), capabilities, found }
     }
 
     pub(crate) fn has(&self, plugin: &str) -> bool {

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
-use peer::{DriverError, Gateway, GatewayEvent, Launch};
+use peer::{DriverError, Gateway, GatewayEvent, Launch, Probe};
 use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
 use tokio::sync::{Mutex, Notify, mpsc, watch};
@@ -30,6 +31,11 @@ use crate::time::Timestamp;
 use crate::world::build::{World, WorldError};
 use crate::world::cell::{EventSink, publish};
 
+/// What a packet takes over a link in the pocket world. Virtual time goes on only when everybody waits, so all that a packet
+/// sets off is done before the next one comes; without a delay a response comes while its request is still being sent, which
+/// happens on no real link, and whether charon can take it then is chance.
+const POCKET_DELAY: Duration = Duration::from_millis(1);
+
 /// What the parent wants of a cell.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -47,6 +53,8 @@ pub struct Job {
     pub plan: Plan,
     /// Implementation of each gateway.
     pub implementations: BTreeMap<String, String>,
+    /// What was found of them in this world.
+    pub probes: BTreeMap<String, Probe>,
     /// Evidence folder of this side.
     pub dir: PathBuf,
     /// Title line of the capture file.
@@ -161,12 +169,12 @@ async fn carry_out(job: &Job, plan: Arc<Plan>, ledger: &Rc<Ledger>, report: &mut
     let uncaptured = |e: RecordError| trouble(Whose::Machine, format!("capture: {e}"));
     let world = Rc::new(World::found(&plan.network).map_err(refused)?);
     let taps = plan.taps();
-    let how = match job.world {
-        WorldKind::Host => How::Ring,
-        WorldKind::Pocket => How::OneByOne,
+    let (how, delay) = match job.world {
+        WorldKind::Host => (How::Ring, None),
+        WorldKind::Pocket => (How::OneByOne, Some(POCKET_DELAY)),
     };
     let rings = Rings::open(&world, &taps, how).map_err(uncaptured)?;
-    world.connect().map_err(refused)?;
+    world.connect(delay).map_err(refused)?;
     for node in &plan.network.nodes {
         if let Ok(handle) = world.node(&node.name) {
             ledger.emit(What::NodeUp { node: node.name.clone(), fd: handle.netns_fd() });
@@ -214,6 +222,11 @@ async fn start_gateways(
     world: &Rc<World>,
     events: &mpsc::UnboundedSender<GatewayEvent>,
 ) -> Result<BTreeMap<String, Mutex<Box<dyn Gateway>>>, Trouble> {
+    for (name, probe) in &job.probes {
+        if let Some(driver) = drivers::find(name) {
+            driver.remember(probe);
+        }
+    }
     let starts = plan.gateways.iter().map(|g| async {
         let name = g.config.name.clone();
         let implementation = job.implementations.get(&name).map(String::as_str).unwrap_or_default();

@@ -190,6 +190,7 @@ fn job(scenario: &Scenario, plan: &Plan, options: &Options, pairing: &Pairing, w
         title: format!("faultlab {} ({} side), {}: {}", scenario.id, plan.side.name(), pairing, scenario.title),
         plan: plan.clone(),
         implementations,
+        probes: BTreeMap::new(),
         keep: options.keep,
         world,
     }
@@ -243,6 +244,8 @@ async fn side(index: usize, mut job: Job, places: Arc<Places>, say: mpsc::Unboun
             _core = Some(core);
         }
     }
+    job.probes = places.worlds.found(job.world).await;
+    job.probes.retain(|name, _| job.implementations.values().any(|i| i == name));
     let side = job.plan.side;
     // The listener lives as long as any task; a failed send can only mean that everything is being torn down.
     let _ = say.send(Heard::Started(index, side));

@@ -172,6 +172,15 @@ impl Worlds {
         known.clone()
     }
 
+    /// What was found so far in a world.
+    pub async fn found(&self, world: WorldKind) -> BTreeMap<String, Probe> {
+        let known = match world {
+            WorldKind::Host => self.host.lock().await.clone(),
+            WorldKind::Pocket => self.pocket.lock().await.clone().unwrap_or_default(),
+        };
+        known.into_iter().filter_map(|(name, probe)| Some((name, probe.ok()?))).collect()
+    }
+
     /// How to start a pocket cell on a core; `None` where there are no pockets.
     pub fn pocket_on(&self, cpu: Option<usize>) -> Option<Pocket> {
         Some(Pocket { cpu, real_time: self.real_time, ..Pocket::new(pocket::find().ok()?) })
@@ -211,6 +220,24 @@ pub fn runnable(scenario: &Scenario, pairing: &Pairing, found: &Inventory) -> Re
         if let Some(need) = needs.iter().find(|n| !probe.capabilities.contains(n)) {
             let need = serde_json::to_value(need).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
             return Err(format!("{name} {} with {} has no {need} here", probe.version, probe.data_path));
+        }
+    }
+    refused(scenario, pairing, found)
+}
+
+/// What a driver would refuse once its gateway is to be started: said before anything is. What the default implementation refuses is
+/// a mistake of the scenario, which must not be skipped; and certificates are issued in the cell.
+fn refused(scenario: &Scenario, pairing: &Pairing, found: &Inventory) -> Result<(), String> {
+    for plan in std::iter::once(&scenario.broken).chain(scenario.fixed.as_ref()) {
+        for (index, gateway) in plan.gateways.iter().enumerate() {
+            let name = pairing.of(plan, index);
+            let certified = gateway.certificates.own.is_some() || !gateway.certificates.trust.is_empty();
+            if certified || drivers::names().first() == Some(&name.as_str()) {
+                continue;
+            }
+            if let (Some(driver), Some(Ok(probe))) = (drivers::find(&name), found.get(&name)) {
+                driver.check(&gateway.config, probe).map_err(|e| format!("{} side: {e}", plan.side.name()))?;
+            }
         }
     }
     Ok(())
@@ -282,5 +309,35 @@ impl Cores {
 impl Drop for Core<'_> {
     fn drop(&mut self) {
         self.cores.free.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(self.cpu);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::{self, Source, Vocabulary};
+
+    fn idle_closes(gateway: &str) -> Scenario {
+        let text = format!(
+            "[scenario]\ntitle = 'x'\nkind = 'control'\n[network]\nlayout = 'two-gateways'\n[gateway.{gateway}]\ninactivity = '2s'\n"
+        );
+        let vocabulary = Vocabulary::new(vec![], |_| Ok(()));
+        scenario::load(&Source::new("scenarios/a/x.toml", text), &vocabulary).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    #[test]
+    fn what_a_daemon_would_refuse_is_said_before_anything_is_started() {
+        let probe = |_| Probe {
+            version: "1".into(),
+            data_path: "any".into(),
+            capabilities: vec![Capability::Ikev2, Capability::RawEsp, Capability::UdpEsp],
+            found: String::new(),
+        };
+        let names = ["inhouse", "openiked"];
+        let found: Inventory = names.into_iter().map(|n| (n.to_owned(), Ok(probe(n)))).collect();
+        let runs = |gateway, pairing: &str| runnable(&idle_closes(gateway), &pairing.parse().unwrap(), &found);
+        assert_eq!(runs("west", "inhouse:openiked"), Ok(()));
+        let refused = runs("east", "inhouse:openiked").unwrap_err();
+        assert!(refused.contains("east") && refused.contains("inactivity"), "{refused}");
     }
 }

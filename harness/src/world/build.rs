@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::kernel::netlink::Request;
 use super::kernel::{conntrack, links, nft, ready, routes, sysctl};
@@ -58,7 +59,7 @@ impl World {
     /// Builds a network in the calling process (a cell), and returns when every link can carry packets.
     pub fn build(network: &Network) -> Result<World, WorldError> {
         let world = World::found(network)?;
-        world.connect()?;
+        world.connect(None)?;
         Ok(world)
     }
 
@@ -75,11 +76,11 @@ impl World {
         Ok(World { nodes, network: network.clone() })
     }
 
-    /// The second half: links, addresses, routes, translation.
-    pub fn connect(&self) -> Result<(), WorldError> {
+    /// The second half: links, addresses, routes, translation. `delay`: what a packet takes to the other end of a link.
+    pub fn connect(&self, delay: Option<Duration>) -> Result<(), WorldError> {
         self.add_links()?;
         for node in &self.network.nodes {
-            self.configure(node)?;
+            self.configure(node, delay)?;
         }
         for node in &self.network.nodes {
             let addresses: Vec<_> = node.ifaces.iter().flat_map(|i| &i.addrs).map(|a| a.addr()).collect();
@@ -157,7 +158,7 @@ impl World {
         Ok(links::End { name: iface.clone(), index, mac })
     }
 
-    fn configure(&self, node: &Node) -> Result<(), WorldError> {
+    fn configure(&self, node: &Node, delay: Option<Duration>) -> Result<(), WorldError> {
         let handle = self.node(&node.name)?;
         let fail = |doing: &'static str| WorldError::kernel(&node.name, doing);
         let mut requests = Vec::new();
@@ -166,6 +167,10 @@ impl World {
             let index = handle.index(&iface.name).ok_or_else(|| self.broken(format!("`{}` has no `{}`", node.name, iface.name)))?;
             requests.push(links::set_up(index, true));
             said.push(format!("setting {} up", iface.name));
+            if let Some(delay) = delay {
+                requests.push(links::set_delay(index, delay));
+                said.push(format!("delaying what leaves by {} (netem)", iface.name));
+            }
             for address in &iface.addrs {
                 requests.push(links::add_address(index, *address));
                 said.push(format!("adding address {address} to {}", iface.name));

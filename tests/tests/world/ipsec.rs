@@ -18,6 +18,7 @@ pub const ALL: &[(&str, Belief)] = &[
     ("ah_in_transport_mode", ah),
     ("ipcomp_shortens_what_can_be_shortened", ipcomp),
     ("netem_delays_and_loses", netem),
+    ("every_link_of_a_world_can_have_a_delay", links_with_a_delay),
 ];
 
 const KEY: &str = "0x000102030405060708090a0b0c0d0e0f10111213";
@@ -117,4 +118,21 @@ fn netem() -> Outcome {
     ensure((least..most).contains(&took), || format!("50 ms of delay took {took:?}"))?;
     tool(&alice, "tc", "qdisc change dev eth0 root netem delay 0ms loss 100%")?;
     ensure(once().is_err(), || "a lost packet arrived".into())
+}
+
+/// The world's own delay: of every link, in both directions.
+fn links_with_a_delay() -> Outcome {
+    let world = World::found(&pair()).map_err(say)?;
+    world.connect(Some(Duration::from_millis(20))).map_err(say)?;
+    let (alice, bob) = (world.node("alice").map_err(say)?, world.node("bob").map_err(say)?);
+    let (a, b) = (udp(&alice, "10.0.0.1:7")?, udp(&bob, "10.0.0.2:7")?);
+    // Address resolution, which takes as long.
+    exchange(&a, &b, "10.0.0.2:7", b"x").map_err(|e| format!("first: {e}"))?;
+    for (name, from, to, address) in [("to bob", &a, &b, "10.0.0.2:7"), ("to alice", &b, &a, "10.0.0.1:7")] {
+        let begun = Instant::now();
+        exchange(from, to, address, b"x").map_err(|e| format!("{name}: {e}"))?;
+        let took = begun.elapsed();
+        ensure((Duration::from_millis(20)..Duration::from_millis(22)).contains(&took), || format!("{name}: 20 ms of delay took {took:?}"))?;
+    }
+    Ok(())
 }

@@ -63,6 +63,22 @@ fn refused(tweak: impl FnOnce(&mut Connection)) -> String {
 }
 
 #[test]
+fn what_is_refused_is_known_before_the_start() {
+    use peer::Driver;
+    let probe = Found::sample().probe();
+    let driver = crate::Libreswan::new();
+    driver.remember(&probe);
+    assert_eq!(driver.probe().unwrap(), probe, "nothing is looked for again");
+    let mut config = settings();
+    assert!(driver.check(&config, &probe).is_ok());
+    config.connections[0].inactivity = Some(Duration::from_secs(1));
+    assert!(matches!(driver.check(&config, &probe), Err(DriverError::Refused { .. })));
+    // Of another version of this program, perhaps.
+    let strange = peer::Probe { found: "{}".into(), ..probe };
+    assert!(driver.check(&config, &strange).is_ok());
+}
+
+#[test]
 fn settings_are_written_out() {
     let mut config = settings();
     let plain =

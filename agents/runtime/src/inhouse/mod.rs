@@ -66,6 +66,7 @@ impl Driver for InHouse {
         }
         Ok(Probe {
             version: env!("CARGO_PKG_VERSION").into(),
+            found: String::new(),
             data_path: "ESP of its own on a TUN device (tunnel mode, raw or UDP-encapsulated)".into(),
             capabilities: vec![
                 Ikev2,

@@ -20,7 +20,8 @@ pub(super) fn change(world: &World, fault: &Fault) -> Placed {
     let later = world.network().iface(&(node.name().to_owned(), iface.to_owned())).into_iter().flat_map(|i| &i.later);
     let new = later.copied().find(|a| a.addr() == to).ok_or_else(|| Failure(format!("{to} is in no subnet of {tap}")))?;
     let had = node.route(|netlink| links::addresses(netlink, index))?;
-    let old: Vec<IpNet> = had.into_iter().filter(|a| a.addr().is_ipv6() == to.is_ipv6() && a.addr() != to).collect();
+    // Those of the other family, too: none of them is any good in another network. A gateway that still had one might go on with that.
+    let old: Vec<IpNet> = had.into_iter().filter(|a| a.addr() != to && !is_link_local(a.addr())).collect();
     if old.is_empty() {
         return Err(Failure(format!("{tap} has no address that it could lose")));
     }
@@ -42,6 +43,11 @@ pub(super) fn change(world: &World, fault: &Fault) -> Placed {
         neighbour.route(|netlink| links::forget_neighbour(netlink, index, *address))?;
     }
     Ok(Box::new(Changed { tap: tap.to_owned(), old, new: to, since: Timestamp::now() }))
+}
+
+/// Such an address has its use in every network (RFC 4291 §2.5.6).
+fn is_link_local(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
 }
 
 struct Changed {

@@ -92,13 +92,13 @@ pub const WORDS: &[Word] = &[
     },
     Word {
         name: "change-address",
-        doc: "An interface loses its address and gets another one (the user walks from the Wi-Fi into the mobile network). Proof: packets came from the old address before and none after, and the kernel has only the new one.",
+        doc: "An interface loses its addresses and gets another one (the user walks from the Wi-Fi into the mobile network). Proof: packets came from the old address before and none after, and the kernel has only the new one.",
         params: &[
             Param::required("at", Kind::Tap, "the interface"),
             Param::required(
                 "to",
                 Kind::Addr,
-                "its new address, in a subnet of the neighbour's; the address that goes is the one of the same family",
+                "its new address, in a subnet of the neighbour's; all others go, those of the other family as well",
             ),
             Param::required("via", Kind::Addr, "the neighbour's address in that subnet: next hop of the default route from then on"),
         ],

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::RawFd;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use netlink_sys::protocols::NETLINK_ROUTE;
@@ -14,7 +15,7 @@ use rtnetlink::packet_route::link::{InfoData, InfoVeth, LinkAttribute, LinkMessa
 use rtnetlink::packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage};
 use rtnetlink::{LinkUnspec, LinkVeth};
 
-use super::netlink::{self, Netlink, Request};
+use super::netlink::{self, Attrs, Netlink, Request};
 
 const NEWLINK: u16 = 16;
 const GETLINK: u16 = 18;
@@ -23,6 +24,7 @@ const NEWADDR: u16 = 20;
 const DELADDR: u16 = 21;
 const GETADDR: u16 = 22;
 const DELNEIGH: u16 = 29;
+const NEWQDISC: u16 = 36;
 /// The loopback interface's index.
 pub const LOOPBACK: u32 = 1;
 
@@ -63,6 +65,24 @@ pub fn set_up(index: u32, up: bool) -> Request {
 /// Sets an interface's MTU.
 pub fn set_mtu(index: u32, mtu: u32) -> Request {
     Request::of(SETLINK, 0, &LinkUnspec::new_with_index(index).mtu(mtu).build())
+}
+
+/// Every packet that leaves by an interface waits for `delay` (netem), however many there are.
+pub fn set_delay(index: u32, delay: Duration) -> Request {
+    const ROOT: u32 = u32::MAX;
+    const KIND: u16 = 1;
+    const OPTIONS: u16 = 2;
+    // What the scheduler counts in, in nanoseconds: PSCHED_SHIFT of the kernel.
+    const TICK: u128 = 64;
+    // Beyond a thousand packets, its default, netem loses them.
+    const LIMIT: u32 = 1_000_000;
+    // struct tcmsg: family (and padding), index, handle, parent, info.
+    let mut body: Vec<u8> = [0, index, 0, ROOT, 0].into_iter().flat_map(u32::to_ne_bytes).collect();
+    // struct tc_netem_qopt: latency, limit, loss, gap, duplicate, jitter.
+    let latency = u32::try_from(delay.as_nanos() / TICK).unwrap_or(u32::MAX);
+    let options: Vec<u8> = [latency, LIMIT, 0, 0, 0, 0].into_iter().flat_map(u32::to_ne_bytes).collect();
+    body.extend(Attrs::default().text(KIND, "netem").put(OPTIONS, &options).0);
+    Request::new(NEWQDISC, netlink::CREATE | netlink::REPLACE, body)
 }
 
 /// Adds an address; IPv6 without duplicate address detection, so that it can be used at once.
