@@ -81,7 +81,7 @@ pub fn repetitions<'p>(scenario: &Scenario, pairings: &'p [Pairing]) -> BTreeMap
     let mut first: BTreeMap<Vec<String>, &Pairing> = BTreeMap::new();
     let mut out = BTreeMap::new();
     for pairing in pairings {
-        let plans = std::iter::once(&scenario.broken).chain(scenario.fixed.as_ref());
+        let plans = scenario.plans();
         let gateways: Vec<String> = plans.flat_map(|p| (0..p.gateways.len()).map(|i| pairing.of(p, i))).collect();
         match first.get(&gateways) {
             Some(earlier) => drop(out.insert(pairing.to_string(), *earlier)),

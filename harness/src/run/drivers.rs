@@ -30,6 +30,11 @@ pub fn names() -> Vec<&'static str> {
     all().iter().map(|d| d.name()).collect()
 }
 
+/// The one that scenarios are written for: what it refuses is a mistake of theirs.
+pub fn is_default(name: &str) -> bool {
+    names().first() == Some(&name)
+}
+
 /// Which implementation plays which gateway: `A:B` gives the first gateway A and all others B.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pairing {

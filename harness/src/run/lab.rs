@@ -238,7 +238,7 @@ async fn start_gateways(
         let launch = Launch { config: g.config.clone(), dir, spawner: node.clone(), inside: node, seed, events: events.clone() };
         let gateway = driver.start(launch).await.map_err(|e| match e {
             // What the default implementation refuses is a mistake of the scenario.
-            DriverError::Refused { .. } if drivers::names().first() != Some(&implementation) => trouble(Whose::Pairing, e.to_string()),
+            DriverError::Refused { .. } if !drivers::is_default(implementation) => trouble(Whose::Pairing, e.to_string()),
             _ => driver_trouble(&e),
         })?;
         Ok::<_, Trouble>((name, Mutex::new(gateway)))

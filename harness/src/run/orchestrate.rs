@@ -94,10 +94,7 @@ pub async fn run_at(places: &Arc<Places>, scenarios: &[Scenario], options: &Opti
             }
         };
         results.push(None);
-        let plans: Vec<&Plan> = std::iter::once(&scenario.broken)
-            .chain(scenario.fixed.as_ref())
-            .filter(|p| options.only.is_none_or(|only| only == p.side))
-            .collect();
+        let plans: Vec<&Plan> = scenario.plans().filter(|p| options.only.is_none_or(|only| only == p.side)).collect();
         open.push(plans.len());
         for plan in plans {
             tasks.spawn(side(i, job(scenario, plan, options, &pairings[i], world), Arc::clone(places), say.clone()));

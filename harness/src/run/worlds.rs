@@ -228,11 +228,11 @@ pub fn runnable(scenario: &Scenario, pairing: &Pairing, found: &Inventory) -> Re
 /// What a driver would refuse once its gateway is to be started: said before anything is. What the default implementation refuses is
 /// a mistake of the scenario, which must not be skipped; and certificates are issued in the cell.
 fn refused(scenario: &Scenario, pairing: &Pairing, found: &Inventory) -> Result<(), String> {
-    for plan in std::iter::once(&scenario.broken).chain(scenario.fixed.as_ref()) {
+    for plan in scenario.plans() {
         for (index, gateway) in plan.gateways.iter().enumerate() {
             let name = pairing.of(plan, index);
             let certified = gateway.certificates.own.is_some() || !gateway.certificates.trust.is_empty();
-            if certified || drivers::names().first() == Some(&name.as_str()) {
+            if certified || drivers::is_default(&name) {
                 continue;
             }
             if let (Some(driver), Some(Ok(probe))) = (drivers::find(&name), found.get(&name)) {
@@ -251,7 +251,7 @@ fn players(scenario: &Scenario, pairing: &Pairing) -> Vec<String> {
 /// The implementations that play in a scenario, and what each must be able to do: what all must, and what the gateways that it plays
 /// need.
 fn played(scenario: &Scenario, pairing: &Pairing) -> BTreeMap<String, Vec<Capability>> {
-    let plans = std::iter::once(&scenario.broken).chain(scenario.fixed.as_ref());
+    let plans = scenario.plans();
     let mut played: BTreeMap<String, Vec<Capability>> = BTreeMap::new();
     for (plan, index) in plans.flat_map(|p| (0..p.gateways.len()).map(move |i| (p, i))) {
         played.entry(pairing.of(plan, index)).or_insert_with(|| needs(scenario)).extend(plan.needs_of(index));
@@ -262,7 +262,7 @@ fn played(scenario: &Scenario, pairing: &Pairing) -> BTreeMap<String, Vec<Capabi
 /// What the scenario says it needs, and what its gateways' settings need.
 fn needs(scenario: &Scenario) -> Vec<Capability> {
     let mut needs = scenario.needs.clone();
-    let plans = std::iter::once(&scenario.broken).chain(scenario.fixed.as_ref());
+    let plans = scenario.plans();
     needs.extend(plans.flat_map(Plan::needs));
     needs.sort_unstable();
     needs.dedup();

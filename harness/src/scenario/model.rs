@@ -51,6 +51,13 @@ pub struct Scenario {
     pub fix_about: String,
 }
 
+impl Scenario {
+    /// Both sides; a control has one.
+    pub fn plans(&self) -> impl Iterator<Item = &Plan> {
+        std::iter::once(&self.broken).chain(self.fixed.as_ref())
+    }
+}
+
 /// Failure or control.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -75,7 +75,7 @@ impl Pocket {
             "panic=-1".into(),
             // Its self-test measures how unsteady the clock is; virtual time never is, and 6.12 tries for 10 s.
             "initcall_blacklist=jent_mod_init".into(),
-            // How it runs programs, where both kernels can (since 6.16): half the time of ptrace. An older one does not know the word.
+            // How it runs programs, where both kernels can (since 6.16): two thirds of the time of ptrace. An older one does not know the word.
             "seccomp=auto".into(),
         ];
         for (name, path) in [("init=", init), ("uml_dir=", state)] {
