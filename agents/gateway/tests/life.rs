@@ -259,35 +259,6 @@ fn traffic_makes_liveness_checks_needless() {
 }
 
 #[test]
-fn keepalives_go_out_only_from_behind_a_nat_and_only_in_silence() {
-    let mut pair = established(|w, e| {
-        w.nat_keepalive = Some(Duration::from_secs(20));
-        // East pretends, so that west believes that it is alone outside; and the other way round.
-        e.connections[0].force_encap = true;
-        e.nat_keepalive = Some(Duration::from_secs(20));
-        w.connections[0].force_encap = true;
-    });
-    let keepalives = |pair: &Pair| pair.sent.iter().filter(|(_, f)| f.data == [0xff]).count();
-    pair.run_s(120);
-    assert_eq!(keepalives(&pair), 0, "nobody is behind a NAT");
-}
-
-#[test]
-fn an_initiator_moves_and_its_peer_follows() {
-    let mut pair = established(|w, e| {
-        w.connections[0].mobike = true;
-        e.connections[0].mobike = true;
-    });
-    let (old, new) = (pair.sides[WEST].address, "192.0.2.77".parse().unwrap());
-    pair.sides[WEST].address = new;
-    pair.command(WEST, Command::Moved { from: old, to: new });
-    pair.run_s(2);
-    assert!(pair.passes(), "{}", pair.story());
-    let last = &pair.esp[pair.esp.len() - 2..];
-    assert!(last.iter().any(|(_, o, _)| o.from == new) && last.iter().any(|(_, o, _)| o.to == new), "{}", pair.story());
-}
-
-#[test]
 fn a_refused_rekeying_is_tried_again_until_the_end() {
     let mut pair = established(|w, e| {
         w.connections[0].esp_proposals = vec!["aes128-sha256-ecp256".into()];

@@ -54,6 +54,8 @@ pub enum Capability {
     Ipcomp,
     /// NAT traversal can be switched off.
     NattOff,
+    /// MOBIKE where NAT traversal is off: UNEXPECTED_NAT_DETECTED (RFC 4555 §3.9).
+    NatProhibition,
     /// X.509 certificates.
     Certificates,
     /// Certificates of intermediate authorities, sent along and taken.

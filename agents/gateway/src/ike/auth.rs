@@ -119,9 +119,7 @@ impl IkeSa {
             all.extend(self.child_parts(ctx, &request));
             setup.child = Some(request);
         }
-        if ctx.connection(self.connection).mobike {
-            all.push(parts::notify(notify::MOBIKE_SUPPORTED, &[]));
-        }
+        all.extend(self.offer_mobike(ctx));
         self.state = State::ExpectAuthResponse(setup);
         self.request(ctx, Asked::Auth, exchange::IKE_AUTH, all);
     }
@@ -230,11 +228,13 @@ impl IkeSa {
 
     /// Responder: the peer is who it says. The last response of IKE_AUTH, with the child SA that was asked for.
     pub(crate) fn finish_auth(&mut self, ctx: &mut Context<'_>, mut setup: Box<Setup>, mut all: Vec<Part>, content: Content<'_>, id: u32) {
+        if let Err(kind) = self.accept_mobike(ctx, content) {
+            return self.refuse_auth(ctx, id, kind, "there is a NAT, and the peer allows none");
+        }
         self.peer_id = setup.peer_id.take();
         if content.notify(notify::INITIAL_CONTACT).is_some() {
             ctx.orders.push(Order::OnlyOne { connection: self.connection, keep: self.own_spi() });
         }
-        self.announced.mobike = ctx.connection(self.connection).mobike && content.notify(notify::MOBIKE_SUPPORTED).is_some();
         self.become_established(ctx);
         if content.sa().is_some() {
             match self.assign_address(ctx, content) {

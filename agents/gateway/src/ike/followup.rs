@@ -344,7 +344,7 @@ impl IkeSa {
             Task::RekeyIke => any(&|_| true),
             Task::RekeyChild(spi) => any(&|s| s.is_for_ike() || s.replaces(*spi)),
             Task::NewChild(_) | Task::DeleteChild(_) => any(&Series::is_for_ike),
-            Task::DeleteIke | Task::Liveness | Task::Addresses | Task::Refuse(_) => false,
+            Task::DeleteIke | Task::Liveness | Task::Addresses | Task::PathTest | Task::Refuse(_) => false,
         }
     }
 }

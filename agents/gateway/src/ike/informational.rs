@@ -1,4 +1,4 @@
-//! INFORMATIONAL: DELETE, liveness, errors, addresses (RFC 7296 §1.4, RFC 4555 §3.5).
+//! INFORMATIONAL: DELETE, liveness, errors (RFC 7296 §1.4); addresses are in `mobike`.
 //!
 //! ```text
 //!  HDR, SK { [N,] [D,] … } ──▶
@@ -13,7 +13,6 @@ use wire::ike::emit::Part;
 use super::child::Phase;
 use super::content::{self, Content};
 use super::context::{Context, Order};
-use super::natt;
 use super::numbers::{exchange, notify};
 use super::parts;
 use super::sa::{IkeSa, State};
@@ -63,41 +62,6 @@ impl IkeSa {
         self.request(ctx, Asked::Refuse, exchange::INFORMATIONAL, vec![parts::notify(kind, &[])]);
     }
 
-    /// UPDATE_SA_ADDRESSES, with a COOKIE2 that shows that the answer comes back along the new path (RFC 4555 §3.7).
-    pub(crate) fn send_addresses(&mut self, ctx: &mut Context<'_>) {
-        let cookie = ctx.rng.bytes(16);
-        let (spis, local, remote) = (self.spis(), self.local, self.remote);
-        let pretend = ctx.connection(self.connection).force_encap;
-        let mut all = vec![parts::notify(notify::UPDATE_SA_ADDRESSES, &[])];
-        all.extend(natt::notifies(ctx, spis, local, remote, pretend));
-        all.push(parts::notify(notify::COOKIE2, &cookie));
-        self.request(ctx, Asked::Addresses(cookie), exchange::INFORMATIONAL, all);
-    }
-
-    /// The response to UPDATE_SA_ADDRESSES: now the data may follow.
-    pub(crate) fn handle_addresses_response(
-        &mut self,
-        ctx: &mut Context<'_>,
-        cookie: &[u8],
-        content: Content<'_>,
-        from: SocketAddr,
-        to: SocketAddr,
-    ) {
-        if let Some(error) = content.error() {
-            return self.log(ctx, format!("the peer does not follow to {}: {}", self.local, content::name(error.kind)));
-        }
-        if content.notify(notify::COOKIE2).is_none_or(|n| n.data != cookie) {
-            return self.log(ctx, "the COOKIE2 did not come back as it was sent: the new path is not used");
-        }
-        let nat = natt::detect(content, self.spis(), from, to, self.nat.pretended);
-        if nat.supported {
-            self.nat = nat;
-        }
-        self.log(ctx, format!("moved to {}", self.local));
-        self.repoint_children(ctx);
-        self.start_keepalive(ctx);
-    }
-
     /// The peer's request. The payloads of the response; `None`: none at all (misbehaviour).
     pub(crate) fn handle_informational_request(
         &mut self,
@@ -118,16 +82,7 @@ impl IkeSa {
             }
         }
         if content.notify(notify::UPDATE_SA_ADDRESSES).is_some() && self.announced.mobike {
-            self.local = to;
-            self.remote = from;
-            let nat = natt::detect(content, self.spis(), from, to, self.nat.pretended);
-            if nat.supported {
-                self.nat = nat;
-            }
-            self.log(ctx, format!("the peer has moved to {from}"));
-            self.repoint_children(ctx);
-            let (spis, pretend) = (self.spis(), ctx.connection(self.connection).force_encap);
-            all.extend(natt::notifies(ctx, spis, to, from, pretend));
+            all.extend(self.handle_addresses_request(ctx, content, from, to));
         }
         all.extend(content.notify(notify::COOKIE2).map(|n| parts::notify(notify::COOKIE2, n.data)));
         let (children, ike) = content.deletes();

@@ -153,6 +153,7 @@ impl IkeSa {
                 Task::DeleteChild(spi) if open => self.send_delete_child(ctx, spi),
                 Task::Liveness if open => self.send_liveness(ctx),
                 Task::Addresses if open => self.send_addresses(ctx),
+                Task::PathTest if open => self.send_path_test(ctx),
                 _ => {}
             }
         }

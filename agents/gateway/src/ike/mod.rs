@@ -22,6 +22,7 @@ mod intermediate;
 mod keys;
 mod lifecycle;
 mod misbehave;
+mod mobike;
 mod natt;
 pub(crate) mod numbers;
 mod parts;

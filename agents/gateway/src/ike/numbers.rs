@@ -40,6 +40,7 @@ pub(crate) mod notify {
     pub(crate) const AUTHENTICATION_FAILED: u16 = 24;
     pub(crate) const INTERNAL_ADDRESS_FAILURE: u16 = 36;
     pub(crate) const TS_UNACCEPTABLE: u16 = 38;
+    pub(crate) const UNEXPECTED_NAT_DETECTED: u16 = 41;
     pub(crate) const TEMPORARY_FAILURE: u16 = 43;
     pub(crate) const CHILD_SA_NOT_FOUND: u16 = 44;
     pub(crate) const STATE_NOT_FOUND: u16 = 47;
@@ -55,6 +56,7 @@ pub(crate) mod notify {
     pub(crate) const MOBIKE_SUPPORTED: u16 = 16396;
     pub(crate) const UPDATE_SA_ADDRESSES: u16 = 16400;
     pub(crate) const COOKIE2: u16 = 16401;
+    pub(crate) const NO_NATS_ALLOWED: u16 = 16402;
     pub(crate) const CHILDLESS_IKEV2_SUPPORTED: u16 = 16418;
     pub(crate) const IKEV2_FRAGMENTATION_SUPPORTED: u16 = 16430;
     pub(crate) const SIGNATURE_HASH_ALGORITHMS: u16 = 16431;

@@ -176,6 +176,7 @@ impl IkeSa {
             Asked::Refuse => self.state = State::Gone,
             Asked::Liveness => {}
             Asked::Addresses(cookie) => self.handle_addresses_response(ctx, &cookie, content, from, to),
+            Asked::PathTest { cookie, path } => self.handle_path_test_response(ctx, &cookie, path, content),
         }
     }
 

@@ -129,6 +129,8 @@ pub(crate) enum Task {
     Liveness,
     /// UPDATE_SA_ADDRESSES (RFC 4555 §3.5).
     Addresses,
+    /// Does the peer answer from where it says that it is (RFC 4555 §3.7)?
+    PathTest,
     /// Tell the peer why its authentication was not accepted, and end (RFC 7296 §2.21.2).
     Refuse(u16),
 }

@@ -1,6 +1,7 @@
 //! Message IDs and retransmission: RFC 7296 §2.1 – §2.3, with a window of one request in each direction.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use wire::ike::decrypt::Plaintext;
 
@@ -24,6 +25,11 @@ pub(crate) enum Asked {
     Liveness,
     /// COOKIE2 that must come back (RFC 4555 §3.5).
     Addresses(Vec<u8>),
+    /// COOKIE2 that must come back from where it is sent: own address and the peer's (RFC 4555 §3.7).
+    PathTest {
+        cookie: Vec<u8>,
+        path: (SocketAddr, SocketAddr),
+    },
     Refuse,
 }
 

@@ -45,8 +45,8 @@ pub struct Side {
     pub addresses: Vec<IpAddr>,
 }
 
-/// Says whether a datagram arrives.
-pub type Filter = Box<dyn FnMut(&Flight) -> bool>;
+/// Says whether a datagram arrives, and may translate its addresses.
+pub type Filter = Box<dyn FnMut(&mut Flight) -> bool>;
 
 /// Both sides and what is between them.
 pub struct Pair {
@@ -61,7 +61,7 @@ pub struct Pair {
     pub sent: Vec<(Time, Flight)>,
     /// ESP sent, by outer header.
     pub esp: Vec<(Time, Outer, Vec<u8>)>,
-    /// Filters what is sent: `false` is lost.
+    /// Sees what is sent: `false` is lost.
     pub filter: Option<Filter>,
 }
 
@@ -170,6 +170,12 @@ impl Pair {
         self.drain();
     }
 
+    /// West leaves its address for another one.
+    pub fn move_west(&mut self, to: IpAddr) {
+        let from = std::mem::replace(&mut self.sides[WEST].address, to);
+        self.command(WEST, Command::Moved { from, to });
+    }
+
     pub fn initiate(&mut self, side: usize) {
         self.command(side, Command::Initiate(self.name(side)));
     }
@@ -196,9 +202,9 @@ impl Pair {
         }
     }
 
-    fn fly(&mut self, flight: Flight) {
+    fn fly(&mut self, mut flight: Flight) {
         self.sent.push((self.now, flight.clone()));
-        if self.filter.as_mut().is_some_and(|f| !f(&flight)) {
+        if self.filter.as_mut().is_some_and(|f| !f(&mut flight)) {
             return;
         }
         let copies = if self.rng.u32() % 100 < self.weather.double_pct { 2 } else { 1 };

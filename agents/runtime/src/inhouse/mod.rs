@@ -75,6 +75,7 @@ impl Driver for InHouse {
                 Mobike,
                 Esn,
                 NattOff,
+                NatProhibition,
                 Certificates,
                 CertificateChains,
                 Eap,
