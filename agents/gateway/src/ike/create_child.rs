@@ -173,9 +173,8 @@ impl IkeSa {
     }
 
     fn try_again(&mut self, ctx: &mut Context<'_>, old: u32) -> Duration {
-        let after = self.retry_after(ctx);
-        self.timers.set(Timer::RekeyChild(old), ctx.now + after);
-        after
+        let wait = self.retry_after(ctx);
+        self.timers.try_again(Timer::RekeyChild(old), Timer::ExpireChild(old), ctx.now, wait)
     }
 
     fn retry_after(&self, ctx: &mut Context<'_>) -> Duration {

@@ -4,7 +4,7 @@
 //! - `receive.rs`, `send.rs`: messages in and out; `content.rs`, `parts.rs`: payloads read and made; `misbehave.rs`: bent on purpose
 //! - one file per exchange: `init.rs`, `intermediate.rs`, `auth.rs` with `eap.rs`, `certificates.rs` and `configuration.rs`,
 //!   `create_child.rs` with `child.rs` and `child_selectors.rs`, `rekey_ike.rs`, `followup.rs`, `informational.rs`
-//! - `proposal.rs`, `keys.rs`: algorithms and keying material; `natt.rs`: NAT traversal
+//! - `proposal.rs`, `keys.rs`: algorithms and keying material; `natt.rs`: NAT traversal; `mobike.rs`: other addresses
 
 mod auth;
 mod certificates;

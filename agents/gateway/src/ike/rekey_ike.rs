@@ -108,13 +108,15 @@ impl IkeSa {
         match collision.theirs {
             Some(theirs) => self.succeed(ctx, *theirs, false),
             // Should it not come to an end, it is our turn again.
-            None => self.timers.set(Timer::RekeyIke, ctx.now + RETRY),
+            None => {
+                self.timers.try_again(Timer::RekeyIke, Timer::ExpireIke, ctx.now, RETRY);
+            }
         }
     }
 
     pub(crate) fn ike_rekeying_failed(&mut self, ctx: &mut Context<'_>, why: &str) {
-        self.log(ctx, format!("no new IKE SA: {why}; tried again in {} s", RETRY.as_secs()));
-        self.timers.set(Timer::RekeyIke, ctx.now + RETRY);
+        let after = self.timers.try_again(Timer::RekeyIke, Timer::ExpireIke, ctx.now, RETRY);
+        self.log(ctx, format!("no new IKE SA: {why}; tried again in {:.1} s", after.as_secs_f32()));
     }
 
     fn accept_rekey(&self, ctx: &Context<'_>, request: &RekeyRequest, content: Content<'_>) -> Result<Series, String> {

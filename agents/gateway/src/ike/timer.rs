@@ -1,5 +1,7 @@
 //! Every timer of an IKE SA has a name and a sentence.
 
+use std::time::Duration;
+
 use crate::time::Time;
 
 /// What happens when it fires.
@@ -57,6 +59,9 @@ impl Timer {
     }
 }
 
+/// No refused re-keying is tried again sooner than this.
+const SOONEST: Duration = Duration::from_millis(500);
+
 /// The timers that run.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Timers(Vec<(Timer, Time)>);
@@ -66,6 +71,15 @@ impl Timers {
     pub(crate) fn set(&mut self, timer: Timer, at: Time) {
         self.clear(timer);
         self.0.push((timer, at));
+    }
+
+    /// Starts `renew` anew after a refusal: in so long, but in half of what is left until `end` if that is less, so that one refusal
+    /// does not cost the SA. How long that is.
+    pub(crate) fn try_again(&mut self, renew: Timer, end: Timer, now: Time, wait: Duration) -> Duration {
+        let left = self.0.iter().find(|(t, _)| *t == end).map(|(_, at)| at.since(now));
+        let wait = left.map_or(wait, |left| wait.min((left / 2).max(SOONEST)));
+        self.set(renew, now + wait);
+        wait
     }
 
     pub(crate) fn clear(&mut self, timer: Timer) {
@@ -105,5 +119,24 @@ impl Timers {
 
     pub(crate) fn merge(&mut self, other: Timers) {
         self.0.extend(other.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_rekeying_is_tried_again_while_there_is_time() {
+        let (now, wait) = (Time(Duration::from_secs(100)), Duration::from_secs(10));
+        let mut timers = Timers::default();
+        let mut tried = |left: Option<u64>| {
+            timers.clear(Timer::ExpireIke);
+            left.into_iter().for_each(|ms| timers.set(Timer::ExpireIke, now + Duration::from_millis(ms)));
+            let after = timers.try_again(Timer::RekeyIke, Timer::ExpireIke, now, wait);
+            assert!(timers.0.contains(&(Timer::RekeyIke, now + after)));
+            after.as_millis()
+        };
+        assert_eq!([None, Some(60_000), Some(8_000), Some(300)].map(&mut tried), [10_000, 10_000, 4_000, 500]);
     }
 }
