@@ -20,7 +20,7 @@ fuzz_target!(|input: (u8, u8, u8, u16, i32, &[u8])| {
 
     let start = Chain { first, octets: octets.to_vec() };
     let mut bent = start.clone();
-    let altered = match which % 10 {
+    let altered = match which % 11 {
         0 => bent.set_reserved(),
         1 => bent.omit(kind),
         2 => bent.unknown_first(kind, by > 0, len),
@@ -30,6 +30,7 @@ fuzz_target!(|input: (u8, u8, u8, u16, i32, &[u8])| {
         6 => bent.resize(kind, by),
         7 => bent.add_notify(len, &[kind]),
         8 => bent.reverse(),
+        9 => bent.set_octets(kind, len, &[first; 9]),
         _ => bent.fill_to(len),
     };
     assert!(altered || bent == start);

@@ -349,6 +349,8 @@ fn a_bent_message_wedges_nothing() {
         Bend::ReversePayloads,
         Bend::UnknownPayload { kind: 200, critical: true, len: 8 },
         Bend::ResizePayload { kind: 34, by: 1 },
+        Bend::SetOctets { kind: 34, at: 4, octets: vec![0xff, 0xff] },
+        Bend::SetOctets { kind: 41, at: 1, octets: vec![0x80] },
         Bend::AddNotify { kind: 43, data: vec![] },
         Bend::AddNotify { kind: ADDITIONAL_KEY_EXCHANGE, data: vec![] },
         Bend::Exchange(CREATE_CHILD_SA),

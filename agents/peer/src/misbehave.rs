@@ -139,6 +139,15 @@ pub enum Bend {
         /// Octets.
         by: i32,
     },
+    /// Octets in the first payload of this type are others.
+    SetOctets {
+        /// Payload type.
+        kind: u8,
+        /// How far from the payload's start; its generic header has 4 octets.
+        at: u16,
+        /// What is there instead; what lies beyond the payload's end is left out.
+        octets: Vec<u8>,
+    },
     /// A notify more.
     AddNotify {
         /// Notify message type.

@@ -156,6 +156,18 @@ pub const ACTIONS: &[Word] = &[
         ],
     },
     Word {
+        name: "set-octets",
+        doc: "Octets in the first payload of a type are others (breaks RFC 7296 §3.2 ff.), before AUTH is computed over IKE_SA_INIT and \
+            before encryption. For what has no word of its own: the critical bit (`at = 1, octets = \"80\"`), the number or protocol of \
+            the first proposal (SA, 8 and 9), the DH group (KE, 4), the method of AUTH (4), the protocol of a DELETE or notify (4), the \
+            number of traffic selectors (TSi, TSr, 4).",
+        params: &[
+            Param::required("payload", PAYLOAD, "its type"),
+            Param::required("at", Kind::Int(1, 65_535), "octets from the payload's start; its generic header has 4"),
+            Param::required("octets", Kind::Hex, "what is there instead; what lies beyond the payload's end is left out"),
+        ],
+    },
+    Word {
         name: "add-notify",
         doc: "A notify more. RFC 7296 §3.10.1: types that are not known are ignored, unless they are errors.",
         params: &[Param::required("notify", NOTIFY, "its type"), Param::default("data", Kind::Hex, "\"\"", "notification data")],
@@ -262,6 +274,9 @@ fn bend(word: &str, args: &Args) -> Option<Bend> {
         "corrupt-payload" => Bend::CorruptPayload(payload()?),
         "empty-payload" => Bend::EmptyPayload(payload()?),
         "resize-payload" => Bend::ResizePayload { kind: payload()?, by: by()? },
+        "set-octets" => {
+            Bend::SetOctets { kind: payload()?, at: u16::try_from(args.int("at")?).ok()?, octets: octets(args.text("octets")?)? }
+        }
         "add-notify" => Bend::AddNotify { kind: notify()?, data: octets(args.text("data")?)? },
         "unencrypted-notify" => Bend::UnencryptedNotify(notify()?),
         "reverse-payloads" => Bend::ReversePayloads,

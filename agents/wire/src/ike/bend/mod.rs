@@ -109,6 +109,19 @@ impl Chain {
         })
     }
 
+    /// Puts other octets into the first payload of this type, beginning `at` octets from its start. Its generic header has 4, of which
+    /// the first one, Next Payload, stays right. Beyond the payload's end nothing is altered.
+    pub fn set_octets(&mut self, kind: u8, at: u16, others: &[u8]) -> bool {
+        self.edit_first(kind, |octets| {
+            let room = octets.get_mut(usize::from(at)..).filter(|_| at > 0).unwrap_or_default();
+            let mut changed = false;
+            for (octet, other) in room.iter_mut().zip(others) {
+                changed |= std::mem::replace(octet, *other) != *other;
+            }
+            changed
+        })
+    }
+
     /// Appends a notification about no SA.
     pub fn add_notify(&mut self, kind: u16, data: &[u8]) -> bool {
         let notify = Chain::new(&[Part::notify(0, &[], kind, data)]);

@@ -69,6 +69,9 @@ fn only_the_first_payload_of_a_type_is_altered() {
     assert_eq!(nonce(bent(|c| c.resize(40, 2))), Body::Nonce(vec![1, 2, 3, 0, 0]));
     assert_eq!(nonce(bent(|c| c.resize(40, -2))), Body::Nonce(vec![1]));
     assert_eq!(nonce(bent(|c| c.resize(40, i32::MIN))), Body::Nonce(vec![]));
+    assert_eq!(nonce(bent(|c| c.set_octets(40, 5, &[8, 9, 10]))), Body::Nonce(vec![1, 8, 9]));
+    assert!(bent(|c| c.set_octets(40, 1, &[0x80])).payloads[0].critical);
+    assert!(![0, 4, 7, u16::MAX].map(|at| chain().set_octets(40, at, &[1])).contains(&true), "right in the end, the same, or beyond");
     let longest = bent(|c| c.resize(40, i32::MAX));
     assert_eq!(longest.payloads[0].length, u16::MAX);
     let corrupt = bent(|c| c.corrupt(41));
@@ -171,9 +174,10 @@ proptest! {
                                by in any::<i32>(), len in any::<u16>(), valid in any::<bool>()) {
         let kind = if valid { first } else { kind };
         let start = Chain { first, octets };
-        let bends: [&dyn Fn(&mut Chain) -> bool; 10] = [
+        let bends: [&dyn Fn(&mut Chain) -> bool; 11] = [
             &|c| c.set_reserved(), &|c| c.omit(kind), &|c| c.unknown_first(kind, valid, len), &|c| c.double(kind), &|c| c.corrupt(kind),
-            &|c| c.empty(kind), &|c| c.resize(kind, by), &|c| c.add_notify(len, &[1]), &|c| c.reverse(), &|c| c.fill_to(len),
+            &|c| c.empty(kind), &|c| c.resize(kind, by), &|c| c.set_octets(kind, len % 8, &[7; 9]),
+            &|c| c.add_notify(len, &[1]), &|c| c.reverse(), &|c| c.fill_to(len),
         ];
         for bend in bends {
             let mut chain = start.clone();
