@@ -99,6 +99,21 @@ fn a_nat_moves_everything_to_port_4500() {
 }
 
 #[test]
+fn whoever_accepts_any_proof_lets_anybody_in() {
+    for both in [false, true] {
+        let mut pair = Pair::new(1, FAIR, |w, e| {
+            w.connections[0].psk = "wrong horse".into();
+            e.misbehave.switches.accept_any_auth = true;
+            w.misbehave.switches.accept_any_auth = both;
+        });
+        pair.initiate(WEST);
+        pair.run_s(2);
+        assert_eq!(pair.ike_ups(EAST), 1, "{}", pair.story());
+        assert_eq!(pair.passes(), both, "west looks closer: {}", pair.story());
+    }
+}
+
+#[test]
 fn without_nat_detection_on_one_side_nothing_moves() {
     let mut pair = Pair::new(1, FAIR, |w, e| {
         w.connections[0].force_encap = true;

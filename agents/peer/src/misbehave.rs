@@ -51,6 +51,8 @@ pub struct Switches {
     pub reset_esp_sequence_after: Option<u32>,
     /// The peer's identity is not compared with what is expected (breaks RFC 4301 §4.4.3).
     pub accept_any_id: bool,
+    /// Whoever says who it is has proved it: the content of AUTH is not verified (breaks RFC 7296 §2.15).
+    pub accept_any_auth: bool,
     /// Own traffic selectors are not narrowed to what the peer offers (breaks RFC 7296 §2.9).
     pub no_narrowing: bool,
 }

@@ -47,6 +47,7 @@ pub const MISBEHAVE: &[Param] = &[
         Kind::Int(1, 0xffff_ffff),
         "the ESP sequence number begins anew after so many packets; breaks RFC 4303 §2.2",
     ),
+    Param::optional("accept-any-auth", Kind::Bool, "the content of the peer's AUTH payload is not verified; breaks RFC 7296 §2.15"),
     Param::optional("accept-any-id", Kind::Bool, "the peer's identity is not compared with what is expected; breaks RFC 4301 §4.4.3"),
     Param::optional("no-narrowing", Kind::Bool, "own traffic selectors are not narrowed to what the peer offers; breaks RFC 7296 §2.9"),
     Param::optional("omit-notify", Kind::List(&NOTIFY), "notifies that are left out of everything sent (RFC 7296 §3.10.1)"),
@@ -223,6 +224,7 @@ fn switches(args: &Args) -> Switches {
         esp_icv_len: args.int("esp-icv-len").and_then(|n| u8::try_from(n).ok()),
         reset_esp_sequence_after: args.int("reset-esp-sequence-after").and_then(|n| u32::try_from(n).ok()),
         accept_any_id: args.flag("accept-any-id"),
+        accept_any_auth: args.flag("accept-any-auth"),
         no_narrowing: args.flag("no-narrowing"),
     }
 }
