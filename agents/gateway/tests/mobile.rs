@@ -29,18 +29,11 @@ fn nat(inside: [u8; 4]) -> Filter {
     })
 }
 
-fn mobile(west: &mut GatewayConfig, east: &mut GatewayConfig) {
-    for c in [west, east].map(|g| &mut g.connections[0]) {
-        c.mobike = true;
-        c.remote = None;
-    }
-}
-
 /// Established between addresses that east does not know in advance.
 fn established(filter: Option<Filter>, tweak: impl FnOnce(&mut GatewayConfig, &mut GatewayConfig)) -> Pair {
     let mut pair = Pair::new(4, FAIR, |w, e| {
-        mobile(w, e);
-        w.connections[0].remote = Some(e.connections[0].local);
+        (w.connections[0].mobike, e.connections[0].mobike) = (true, true);
+        e.connections[0].remote = None;
         tweak(w, e);
     });
     pair.filter = filter;
@@ -56,6 +49,14 @@ fn last_went(pair: &Pair, west: [u8; 4], in_udp: bool) {
     assert_eq!((up.ports.is_some(), down.ports.is_some()), (in_udp, in_udp), "{}", pair.story());
     let seen = if in_udp { OUTSIDE } else { west };
     assert_eq!((up.from, down.to), (IpAddr::from(west), IpAddr::from(seen)), "{}", pair.story());
+}
+
+/// West moves, and packets pass between its new address and east.
+fn moves(pair: &mut Pair, to: [u8; 4], in_udp: bool) {
+    pair.move_west(to.into());
+    pair.run_s(2);
+    assert!(pair.passes(), "{}", pair.story());
+    last_went(pair, to, in_udp);
 }
 
 /// Who has logged this?
@@ -95,10 +96,7 @@ fn keepalives_go_out_only_from_behind_a_nat_and_only_in_silence() {
 #[test]
 fn an_initiator_moves_and_its_peer_follows() {
     let mut pair = established(None, |_, _| {});
-    pair.move_west(AWAY.into());
-    pair.run_s(2);
-    assert!(pair.passes(), "{}", pair.story());
-    last_went(&pair, AWAY, false);
+    moves(&mut pair, AWAY, false);
 }
 
 #[test]
@@ -106,14 +104,8 @@ fn moved_behind_a_nat_and_back_again() {
     let mut pair = established(Some(nat(AWAY)), |_, _| {});
     assert!(pair.passes(), "{}", pair.story());
     last_went(&pair, HOME, false);
-    pair.move_west(AWAY.into());
-    pair.run_s(2);
-    assert!(pair.passes(), "{}", pair.story());
-    last_went(&pair, AWAY, true);
-    pair.move_west(HOME.into());
-    pair.run_s(2);
-    assert!(pair.passes(), "{}", pair.story());
-    last_went(&pair, HOME, false);
+    moves(&mut pair, AWAY, true);
+    moves(&mut pair, HOME, false);
 }
 
 #[test]
@@ -121,10 +113,8 @@ fn where_no_nats_are_allowed_nobody_moves_behind_one() {
     for side in [WEST, EAST] {
         let mut pair = established(Some(nat(AWAY)), |w, e| [w, e][side].connections[0].nat_traversal = false);
         assert!(pair.passes(), "{}", pair.story());
-        pair.move_west([192, 0, 2, 77].into());
-        pair.run_s(2);
-        assert!(pair.passes(), "there is no NAT: {}", pair.story());
-        last_went(&pair, [192, 0, 2, 77], false);
+        // There is no NAT.
+        moves(&mut pair, [192, 0, 2, 77], false);
         pair.move_west(AWAY.into());
         pair.run_s(2);
         assert_eq!(logged(&pair, "does not follow to 10.66.0.2:500: UNEXPECTED_NAT_DETECTED"), [true, false], "{}", pair.story());

@@ -47,10 +47,14 @@ impl IkeSa {
     /// What a request says of the addresses that it is sent with: all that is needed to find a NAT, or that there must not be any.
     fn addresses_told(&self, ctx: &mut Context<'_>) -> Vec<Part> {
         if !self.nat.supported {
-            return vec![parts::notify(notify::NO_NATS_ALLOWED, &ends(self.local, self.remote))];
+            return vec![self.no_nats()];
         }
         let pretend = ctx.connection(self.connection).force_encap;
         natt::notifies(ctx, self.spis(), self.local, self.remote, pretend).into()
+    }
+
+    fn no_nats(&self) -> Part {
+        parts::notify(notify::NO_NATS_ALLOWED, &ends(self.local, self.remote))
     }
 
     /// Initiator of IKE_AUTH: that this SA may move.
@@ -60,7 +64,7 @@ impl IkeSa {
         }
         let mut all = vec![parts::notify(notify::MOBIKE_SUPPORTED, &[])];
         if !self.nat.supported {
-            all.push(parts::notify(notify::NO_NATS_ALLOWED, &ends(self.local, self.remote)));
+            all.push(self.no_nats());
         }
         all
     }
