@@ -350,7 +350,7 @@ impl Gateway {
         for child in children {
             let c = &self.profiles[connection].children[*child].settings;
             let (local_ts, remote_ts) = (Selector::all(&c.local_ts), Selector::all(&c.remote_ts));
-            let params = PolicyParams { name: c.name.clone(), local_ts, remote_ts, trap: true };
+            let params = PolicyParams { name: c.name.clone(), local_ts, remote_ts, trap: true, yields_until: None };
             self.path.set_policy(u32::try_from(before + child).unwrap_or(u32::MAX), params);
         }
     }

@@ -57,10 +57,16 @@ fn ike_keys_are_renewed_by_either_side_and_the_children_move() {
 
 #[test]
 fn an_ike_sa_is_begun_anew_without_a_lost_packet() {
-    for childless in [false, true] {
-        let mut pair = established(|w, _| {
+    for (childless, late) in [(false, false), (true, false), (false, true)] {
+        let mut pair = established(|w, e| {
             w.connections[0].options.reauth = Some(Duration::from_secs(2));
             w.connections[0].options.childless = childless;
+            if late {
+                // The responder has the new child SA long before the initiator.
+                let response = WhichMessage { exchange: Some(35), response: Some(true), ..WhichMessage::default() };
+                let rule = MessageRule { which: response, action: MessageAction::Delay(Duration::from_millis(300)) };
+                e.misbehave.messages = vec![rule];
+            }
         });
         while pair.ike_ups(EAST) < 4 {
             assert!(pair.passes(), "{}", pair.story());

@@ -69,6 +69,11 @@ impl DataPath {
         let judged = opened.and_then(|(payload, next_header)| judge(&found.sa.params, outer.tos, payload, next_header, out));
         // The peer's numbers run out at its own end, not here.
         let reached = found.sa.carried(now, opened.map_or(0, |(payload, _)| payload.len()), 0);
+        if found.sa.packets == 1
+            && let Some(entry) = self.spd.get_mut(policy)
+        {
+            entry.params.yields_until = None; // the peer has it
+        }
         self.tell(reached, policy, header.spi, false);
         judged
     }

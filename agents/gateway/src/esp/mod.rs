@@ -58,7 +58,7 @@ impl DataPath {
     }
 
     /// Makes or replaces a policy. Its SAs stay. Of policies that cover a packet, the one with the narrowest pair of selectors is
-    /// taken (the peer's side counts first); of equal ones, the one with the newest SA.
+    /// taken (the peer's side counts first); of equal ones, the one with the newest SA, unless it [yields](PolicyParams::yields_until).
     pub fn set_policy(&mut self, id: u32, params: PolicyParams) {
         self.spd.set(id, params);
         self.cache.clear();

@@ -75,18 +75,25 @@ impl DataPath {
         if let Some(known) = self.cache.get(flow) {
             return Some(known);
         }
-        let mut best: Option<(u64, u32, u32)> = None;
+        let mut best: Option<((bool, u64), u32, u32)> = None;
         let mut without = None;
+        // One that yields does so for a while only, which the cache does not know of.
+        let (mut several, mut yielding) = (false, false);
         for policy in self.spd.find(flow) {
             match self.sad.choose(policy, flow) {
-                // Policies of the same selectors come from peers that came back: the newest SA is theirs.
-                Choice::Use(spi, serial) if best.is_none_or(|(newest, ..)| serial > newest) => best = Some((serial, policy, spi)),
-                Choice::Use(..) => {}
+                // Policies of the same selectors come from peers that came back or authenticate anew: the newest SA is theirs.
+                Choice::Use(spi, serial) => {
+                    let yields = self.spd.get(policy).is_some_and(|entry| entry.yields(now));
+                    (several, yielding) = (best.is_some(), yielding || yields);
+                    best = best.max(Some(((!yields, serial), policy, spi)));
+                }
                 other => without = without.or(Some((policy, other))),
             }
         }
         if let Some((_, policy, spi)) = best {
-            self.cache.put(*flow, policy, spi);
+            if !(several && yielding) {
+                self.cache.put(*flow, policy, spi);
+            }
             return Some((policy, spi));
         }
         match without {

@@ -19,6 +19,9 @@ pub struct PolicyParams {
     pub remote_ts: Vec<Selector>,
     /// A packet that finds no SA asks for one ([`PathEvent::Acquire`]); otherwise it is only dropped.
     pub trap: bool,
+    /// Until then, or until the peer has sent something on it, a policy of the same selectors that does not yield is used instead, as
+    /// long as it has an SA: the peer may not have that of this one yet (RFC 7296 §2.8).
+    pub yields_until: Option<Time>,
 }
 
 /// One direction of a child SA.

@@ -31,6 +31,11 @@ impl Entry {
         }
         may
     }
+
+    /// May the peer still be without the SA that it has asked for?
+    pub fn yields(&self, now: Time) -> bool {
+        self.params.yields_until.is_some_and(|until| now < until)
+    }
 }
 
 /// How wide a selector is: binary logarithm of addresses, then protocol and ports.

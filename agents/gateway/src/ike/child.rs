@@ -267,7 +267,9 @@ impl IkeSa {
         let [key_out, key_in] = &keys;
         if is_new {
             let (local_ts, remote_ts) = (agreed.local_ts.clone(), agreed.remote_ts.clone());
-            ctx.path.set_policy(policy, PolicyParams { name: settings.name.clone(), local_ts, remote_ts, trap: false });
+            // Of an earlier IKE SA there may be a child of the same selectors, which this one is to replace (re-authentication).
+            let yields_until = (!initiator).then(|| ctx.now + GRACE);
+            ctx.path.set_policy(policy, PolicyParams { name: settings.name.clone(), local_ts, remote_ts, trap: false, yields_until });
         }
         ctx.path.install(ctx.now, params(agreed.spi_in, key_in), false).map_err(|e| e.to_string())?;
         // A responder goes on sending on the old SA until that is deleted: the peer may not have the new one yet (RFC 7296 §2.8).
@@ -359,7 +361,7 @@ impl IkeSa {
     }
 }
 
-/// How long the inbound SA of a replaced child stays, as with strongSwan.
+/// How long the inbound SA of a replaced child stays, as with strongSwan; and for how long a peer may be without the SA it asked for.
 const GRACE: Duration = Duration::from_secs(5);
 
 pub(crate) fn list(selectors: &[Selector]) -> String {

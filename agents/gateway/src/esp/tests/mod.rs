@@ -99,7 +99,13 @@ fn mirrored(sa: &SaParams) -> SaParams {
 }
 
 fn policy(sa: &SaParams) -> PolicyParams {
-    PolicyParams { name: "west-east".to_owned(), local_ts: sa.local_ts.clone(), remote_ts: sa.remote_ts.clone(), trap: true }
+    PolicyParams {
+        name: "west-east".to_owned(),
+        local_ts: sa.local_ts.clone(),
+        remote_ts: sa.remote_ts.clone(),
+        trap: true,
+        yields_until: None,
+    }
 }
 
 /// West and east, with both SAs.

@@ -89,6 +89,41 @@ fn the_narrowest_policy_decides_even_without_an_sa() {
 }
 
 #[test]
+fn a_policy_that_yields() {
+    let packet = udp_v4(100, true);
+    let other = || SaParams { policy: 3, spi: 0x3003, ..gcm() };
+    let yielding = || {
+        let (mut west, east) = pair(&gcm());
+        west.set_policy(3, PolicyParams { yields_until: Some(at(5000)), ..policy(&gcm()) });
+        west.install(at(2), other(), true).unwrap();
+        west.install(at(2), SaParams { spi: 0x4003, ..other() }, false).unwrap();
+        (west, east)
+    };
+    let (mut west, mut east) = yielding();
+    assert_eq!(sent_with(&mut west, 3, &packet), Some(TO_EAST), "the peer may not have the new one yet");
+    assert_eq!(sent_with(&mut west, 4999, &packet), Some(TO_EAST));
+    assert_eq!(sent_with(&mut west, 5000, &packet), Some(0x3003), "it has had time enough");
+
+    let (mut west, _) = yielding();
+    assert_eq!(sent_with(&mut west, 3, &packet), Some(TO_EAST));
+    west.remove_policy(1);
+    assert_eq!(sent_with(&mut west, 4, &packet), Some(0x3003), "nothing else is left");
+
+    let (mut west, _) = yielding();
+    east.install(at(2), mirrored(&SaParams { spi: 0x4003, ..gcm() }), true).unwrap();
+    let mut back = packet.clone();
+    back[12..20].rotate_left(4); // source and destination
+    let (outer, esp) = send(&mut east, 3, &back).unwrap();
+    assert_eq!(spi(&esp), 0x4003);
+    let mut forged = esp.clone();
+    *forged.last_mut().unwrap() ^= 1;
+    receive(&mut west, 3, outer, &forged);
+    assert_eq!(sent_with(&mut west, 3, &packet), Some(TO_EAST), "anybody could have sent that");
+    receive(&mut west, 4, outer, &esp);
+    assert_eq!(sent_with(&mut west, 4, &packet), Some(0x3003), "the peer has it");
+}
+
+#[test]
 fn two_hundred_spokes() {
     let mut hub = DataPath::default();
     for n in 0..250u32 {
