@@ -78,6 +78,25 @@ fn an_ike_sa_is_begun_anew_without_a_lost_packet() {
     }
 }
 
+/// RFC 7296 §2.8: a responder may send on an SA that the initiator has no keys for yet.
+#[test]
+fn what_comes_before_its_sa_waits_for_it() {
+    let response = WhichMessage { exchange: Some(35), response: Some(true), ..WhichMessage::default() };
+    let rule = MessageRule { which: response, action: MessageAction::Delay(Duration::from_millis(300)) };
+    let mut pair = Pair::new(3, FAIR, |_, e| e.misbehave.messages = vec![rule]);
+    pair.initiate(WEST);
+    while pair.children(EAST) == 0 {
+        assert!(pair.step(), "{}", pair.story());
+    }
+    let packet = packet_in(EAST, LAN, b"early");
+    pair.inner(EAST, &packet);
+    pair.run(Duration::from_millis(100));
+    assert_eq!((pair.children(WEST), pair.sides[WEST].inner.len()), (0, 0), "{}", pair.story());
+    pair.run_s(1);
+    assert_eq!((pair.children(WEST), &pair.sides[WEST].inner[..]), (1, &[packet][..]), "{}", pair.story());
+    assert!(pair.passes(), "{}", pair.story());
+}
+
 #[test]
 fn both_sides_may_renew_child_keys_at_once() {
     for seed in 0..20 {

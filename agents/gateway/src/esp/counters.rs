@@ -2,7 +2,8 @@
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// How often what happened. Everything but `sent`, `delivered` and `fragmented` is the end of a packet.
+        /// How often what happened. Everything but `sent`, `delivered`, `fragmented` and `early` is the end of a
+        /// packet.
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
         pub struct Counters {
             $($(#[$doc])* pub $name: u64,)*
@@ -24,6 +25,8 @@ counters! {
     fragmented,
     /// Inbound: inner packets handed on.
     delivered,
+    /// Inbound: packets that came before their SA, and wait for it.
+    early,
     /// Outbound: no IP packet, or shorter than its header says.
     out_header,
     /// Outbound: no policy covers it (XfrmOutNoStates' neighbour XfrmOutPolBlock).
@@ -73,6 +76,6 @@ mod tests {
         let counters = Counters { sent: 1, in_ecn: 3, ..Counters::default() };
         assert_eq!(counters.iter().map(|(_, n)| n).sum::<u64>(), 4);
         assert_eq!(counters.iter().last(), Some(("in_ecn", 3)));
-        assert_eq!(counters.iter().count(), 22);
+        assert_eq!(counters.iter().count(), 23);
     }
 }

@@ -36,7 +36,9 @@ impl DataPath {
 
     fn take_in(&mut self, now: Time, outer: Outer, packet: &mut [u8], out: &mut Vec<u8>) -> Result<(), End> {
         let header = wire::esp::parse(packet).ok_or(End::Header)?;
-        let found = self.sad.inbound.get_mut(&header.spi).ok_or(End::NoSa)?;
+        let Some(found) = self.sad.inbound.get_mut(&header.spi) else {
+            return Err(if self.early.hold(header.spi, outer, packet) { End::Early } else { End::NoSa });
+        };
         if found.sa.expired {
             return Err(End::Expired);
         }
@@ -104,6 +106,7 @@ fn judge(params: &SaParams, outer_tos: u8, payload: &[u8], next_header: u8, out:
 enum End {
     Header,
     NoSa,
+    Early,
     Expired,
     Replay,
     Icv,
@@ -120,6 +123,7 @@ impl End {
         match self {
             End::Header => &mut counters.in_header,
             End::NoSa => &mut counters.in_no_sa,
+            End::Early => &mut counters.early,
             End::Expired => &mut counters.in_expired,
             End::Replay => &mut counters.in_replay,
             End::Icv => &mut counters.in_icv_fail,

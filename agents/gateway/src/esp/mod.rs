@@ -7,11 +7,13 @@
 //! ```
 //!
 //! `outbound`, `inbound`: the two ways. `spd`, `cache`, `sad`: what they look up. `inner`, `ecn`, `mtu`, `icmp`: about IP headers.
-//! `transform`, `replay`: about ESP's. `params`: the words that IKE speaks. `describe`, `counters`: for people.
+//! `transform`, `replay`: about ESP's. `early`: what comes
+//! before its SA. `params`: the words that IKE speaks. `describe`, `counters`: for people.
 
 mod cache;
 mod counters;
 mod describe;
+mod early;
 mod ecn;
 mod icmp;
 mod inbound;
@@ -34,6 +36,7 @@ pub use params::{Ends, InstallError, Limits, PathEvent, PolicyInfo, PolicyParams
 pub use replay::MAX_REPLAY_WINDOW;
 
 use crate::Selector;
+use crate::gateway::Outer;
 use crate::time::Time;
 
 /// SAD, SPD and everything that happens to single packets.
@@ -42,6 +45,7 @@ pub struct DataPath {
     spd: spd::Spd,
     sad: sad::Sad,
     cache: cache::FlowCache,
+    early: early::Early,
     paths: mtu::Paths,
     icmp: icmp::Icmp,
     counters: Counters,
@@ -82,6 +86,16 @@ impl DataPath {
         }
         self.cache.clear();
         Ok(())
+    }
+
+    /// The peer is asked for an SA with this SPI: what arrives with it meanwhile is kept, a few packets of all such SAs together.
+    pub fn expect(&mut self, spi: u32) {
+        self.early.expect(spi);
+    }
+
+    /// The packets that came before their inbound SA, which is there now (or will never be): for [`DataPath::inbound`].
+    pub fn take_early(&mut self, spi: u32) -> Vec<(Outer, Vec<u8>)> {
+        self.early.take(spi)
     }
 
     /// From now on (until the next outbound SA is installed) the policy uses this outbound SA: a responder to a re-key keeps the old

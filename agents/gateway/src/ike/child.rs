@@ -17,6 +17,7 @@ use super::timer::Timer;
 use crate::Selector;
 use crate::crypto::{self, Initiator};
 use crate::esp::{Limits, PolicyParams, SaParams};
+use crate::gateway::{Effect, Verdict};
 use crate::selector;
 use crate::time::Time;
 
@@ -86,9 +87,11 @@ impl IkeSa {
             Some(old) => (old.local_ts.clone(), old.remote_ts.clone()),
             None => self.wanted_selectors(ctx, index),
         };
+        let spi_in = ctx.new_spi();
+        ctx.path.expect(spi_in);
         ChildRequest {
             index,
-            spi_in: ctx.new_spi(),
+            spi_in,
             ke: group.map(|g| Initiator::new(g, ctx.rng)),
             suites,
             nonce: if in_auth { Vec::new() } else { ctx.rng.bytes(32) },
@@ -322,6 +325,12 @@ impl IkeSa {
             }
         }
         ctx.orders.push(Order::Routes);
+        let mut inner = Vec::new();
+        for (outer, mut packet) in ctx.path.take_early(agreed.spi_in) {
+            if ctx.path.inbound(ctx.now, outer, &mut packet, &mut inner) == Verdict::Deliver {
+                ctx.effects.push_back(Effect::Inner(inner.clone()));
+            }
+        }
         Ok(agreed.spi_in)
     }
 
