@@ -12,6 +12,9 @@ use super::window::Asked;
 use crate::gateway::Effect;
 use crate::time::Time;
 
+/// A peer may work on data and on its DELETE side by side: what it has received before that is given this long to be worked on.
+const UNDER_WAY: Duration = Duration::from_millis(500);
+
 impl IkeSa {
     /// Timers of an established IKE SA.
     pub(crate) fn start_timers(&mut self, ctx: &mut Context<'_>) {
@@ -70,6 +73,7 @@ impl IkeSa {
             Timer::Liveness => self.check_liveness(ctx),
             Timer::NatKeepalive => self.keep_mapping(ctx),
             Timer::Replaced => self.state = State::Gone,
+            Timer::GiveWay => self.tasks.push_front(Task::DeleteIke),
             Timer::ExpectFollowUp(link) => self.forget_follow_up(ctx, link),
             Timer::NewChild(index) => self.tasks.push_back(Task::NewChild(index)),
             Timer::RekeyChild(spi) if !switches.ignore_soft_expiry => self.tasks.push_back(Task::RekeyChild(spi)),
@@ -232,8 +236,7 @@ impl IkeSa {
             ctx.path.remove_sa(child.policy, child.spi_out, true);
         }
         self.gives_way = true;
-        self.tasks.push_front(Task::DeleteIke);
-        self.pump(ctx);
+        self.timers.set(Timer::GiveWay, ctx.now + UNDER_WAY);
     }
 
     /// The end of an IKE SA that was established. It stays for a while, in case that its last response must be repeated.

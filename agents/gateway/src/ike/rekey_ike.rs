@@ -171,6 +171,9 @@ impl IkeSa {
         new.tasks = moved;
         new.replaces = self.replaces.take();
         new.start_timers(ctx);
+        if self.gives_way {
+            new.give_way(ctx);
+        }
         self.timers.clear_all();
         self.follow_ups.clear();
         self.state = State::Replaced;

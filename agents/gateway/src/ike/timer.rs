@@ -23,6 +23,8 @@ pub(crate) enum Timer {
     NatKeepalive,
     /// A replaced IKE SA whose DELETE does not come is forgotten.
     Replaced,
+    /// What was under way when a re-authentication had made its successor has arrived: the IKE SA is deleted.
+    GiveWay,
     /// The peer goes on with its key exchanges no more: what was agreed upon so far, under this link, is forgotten (RFC 9370 §2.2.4).
     ExpectFollowUp(u64),
     /// A child SA that the peer could not set up just then is asked for again: which of the connection's.
@@ -49,6 +51,7 @@ impl Timer {
             Timer::Liveness => "liveness check",
             Timer::NatKeepalive => "NAT keepalive",
             Timer::Replaced => "end of a replaced IKE SA",
+            Timer::GiveWay => "DELETE after re-authentication",
             Timer::ExpectFollowUp(_) => "end of the wait for IKE_FOLLOWUP_KE",
             Timer::NewChild(_) => "another request for a child SA",
             Timer::RekeyChild(_) => "re-keying of a child SA",
