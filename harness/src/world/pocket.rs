@@ -64,6 +64,8 @@ impl Pocket {
         }
         let mut args: Vec<OsString> = vec![
             format!("mem={MEMORY_MIB}M").into(),
+            // Without this 6.1 looks for a block device.
+            "root=hostfs".into(),
             "rootfstype=hostfs".into(),
             "rootflags=/".into(),
             "ro".into(),
