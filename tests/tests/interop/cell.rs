@@ -42,9 +42,7 @@ impl Cell {
         let first_is_ours = ours != star && (group.begin == Begin::Spokes);
         let pairing = if first_is_ours { format!("{OURS}:{peer}") } else { format!("{peer}:{OURS}") };
         let hub_begins = group.begin == Begin::Either && !ours;
-        // libreswan uses a new SA before it has sent the response that the other side needs for it (RFC 7296 §2.8 lets it afterwards).
-        let whole = if peer == "libreswan" { r#""ok", "partial""# } else { r#""ok""# };
-        let (text, lines) = render(group, rows, hub_begins, whole);
+        let (text, lines) = render(group, rows, hub_begins);
         let file = tempfile::tempdir().expect("a temporary folder");
         let path = file.path().join("interop.toml");
         std::fs::write(&path, text).expect("writing the scenario");
@@ -111,7 +109,7 @@ fn refusals(side: &SideReport) -> String {
 }
 
 /// The scenario's text, and which lines of it are about which row.
-fn render(group: &Group, rows: &[&Row], hub_begins: bool, whole: &str) -> (String, Vec<(String, std::ops::RangeInclusive<u32>)>) {
+fn render(group: &Group, rows: &[&Row], hub_begins: bool) -> (String, Vec<(String, std::ops::RangeInclusive<u32>)>) {
     let list = |of: fn(&Row) -> &String| {
         let mut all: Vec<String> = rows.iter().map(|r| format!("{:?}", of(r))).collect();
         let mut seen = std::collections::BTreeSet::new();
@@ -141,14 +139,8 @@ fn render(group: &Group, rows: &[&Row], hub_begins: bool, whole: &str) -> (Strin
             // What a row brings along has numbers in it, too.
             let inside = [("settings", row.settings), ("traffic", row.traffic), ("expect", row.expect)];
             let part = fill(include_str!("../../interop/spoke.toml"), &inside);
-            let words = [
-                ("row", row.name.as_str()),
-                ("ike", &row.ike),
-                ("esp", &row.esp),
-                ("initiator", initiator),
-                ("responder", responder),
-                ("whole", whole),
-            ];
+            let words =
+                [("row", row.name.as_str()), ("ike", &row.ike), ("esp", &row.esp), ("initiator", initiator), ("responder", responder)];
             text += &fill(&fill(&part, &words), &[("n", &n.to_string())]);
         }
         lines.push((row.name.clone(), before + 1..=count(&text)));
