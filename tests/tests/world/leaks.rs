@@ -89,7 +89,9 @@ fn start(how: &str) -> Result<Victim, String> {
     let mark = format!("{}-{number}", std::process::id());
     let before = machine();
     let temp = tempfile::tempdir().map_err(say)?;
-    let mut command = Command::new("/proc/self/exe");
+    // Who runs the tests in the background has them ignore SIGINT, and all that they start.
+    let mut command = Command::new("env");
+    command.arg("--default-signal").arg(std::env::current_exe().map_err(say)?);
     command.env(VICTIM, how).env(MARK, &mark).env("TMPDIR", temp.path()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().map_err(say)?;
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
