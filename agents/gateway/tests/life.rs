@@ -16,6 +16,12 @@ fn established(tweak: impl FnOnce(&mut GatewayConfig, &mut GatewayConfig)) -> Pa
     pair
 }
 
+/// All responses of an exchange type leave this much later.
+fn late_responses(exchange: u8, ms: u64) -> MessageRule {
+    let which = WhichMessage { exchange: Some(exchange), response: Some(true), ..WhichMessage::default() };
+    MessageRule { which, action: MessageAction::Delay(Duration::from_millis(ms)) }
+}
+
 /// Exchange types of the requests sent since, west's then east's, by the clear header.
 fn requests(pair: &Pair, from: usize) -> Vec<u8> {
     let requests = pair.sent[from..].iter().filter(|(_, f)| f.to.port() == 500 && f.data[19] & 0x20 == 0);
@@ -63,9 +69,7 @@ fn an_ike_sa_is_begun_anew_without_a_lost_packet() {
             w.connections[0].options.childless = childless;
             if late {
                 // The responder has the new child SA long before the initiator.
-                let response = WhichMessage { exchange: Some(35), response: Some(true), ..WhichMessage::default() };
-                let rule = MessageRule { which: response, action: MessageAction::Delay(Duration::from_millis(300)) };
-                e.misbehave.messages = vec![rule];
+                e.misbehave.messages = vec![late_responses(35, 300)];
             }
         });
         while pair.ike_ups(EAST) < 4 {
@@ -81,9 +85,7 @@ fn an_ike_sa_is_begun_anew_without_a_lost_packet() {
 /// RFC 7296 §2.8: a responder may send on an SA that the initiator has no keys for yet.
 #[test]
 fn what_comes_before_its_sa_waits_for_it() {
-    let response = WhichMessage { exchange: Some(35), response: Some(true), ..WhichMessage::default() };
-    let rule = MessageRule { which: response, action: MessageAction::Delay(Duration::from_millis(300)) };
-    let mut pair = Pair::new(3, FAIR, |_, e| e.misbehave.messages = vec![rule]);
+    let mut pair = Pair::new(3, FAIR, |_, e| e.misbehave.messages = vec![late_responses(35, 300)]);
     pair.initiate(WEST);
     while pair.children(EAST) == 0 {
         assert!(pair.step(), "{}", pair.story());
@@ -121,10 +123,8 @@ fn both_sides_may_renew_child_keys_at_once() {
 fn no_packet_is_lost_while_a_crossing_is_settled() {
     for seed in 0..20 {
         for late in [WEST, EAST] {
-            let response = WhichMessage { exchange: Some(36), response: Some(true), ..WhichMessage::default() };
-            let rule = MessageRule { which: response, action: MessageAction::Delay(Duration::from_millis(100)) };
             let mut pair = Pair::new(seed, FAIR, |w, e| {
-                (if late == WEST { w } else { e }).misbehave.messages = vec![rule];
+                (if late == WEST { w } else { e }).misbehave.messages = vec![late_responses(36, 100)];
             });
             pair.initiate(WEST);
             pair.run_s(1);

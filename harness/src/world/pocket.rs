@@ -75,7 +75,7 @@ impl Pocket {
             "con1=null,fd:1".into(),
             "con=null".into(),
             "panic=-1".into(),
-            // Its self-test measures how unsteady the clock is; virtual time never is, and 6.12 tries for 10 s.
+            // Its self-test measures how unsteady the clock is; virtual time never is, and 6.12 tries for half a minute. (Needs KALLSYMS.)
             "initcall_blacklist=jent_mod_init".into(),
             // How it runs programs, where both kernels can (since 6.16): two thirds of the time of ptrace. An older one does not know the word.
             "seccomp=auto".into(),

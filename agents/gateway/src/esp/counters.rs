@@ -2,8 +2,7 @@
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// How often what happened. Everything but `sent`, `delivered`, `fragmented` and `early` is the end of a
-        /// packet.
+        /// How often what happened. Everything but `sent`, `fragmented`, `delivered` and `early` is the end of a packet.
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
         pub struct Counters {
             $($(#[$doc])* pub $name: u64,)*

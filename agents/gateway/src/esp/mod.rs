@@ -7,8 +7,8 @@
 //! ```
 //!
 //! `outbound`, `inbound`: the two ways. `spd`, `cache`, `sad`: what they look up. `inner`, `ecn`, `mtu`, `icmp`: about IP headers.
-//! `transform`, `replay`: about ESP's. `early`: what comes
-//! before its SA. `params`: the words that IKE speaks. `describe`, `counters`: for people.
+//! `transform`, `replay`: about ESP's. `early`: what comes before its SA. `params`: the words that IKE speaks. `describe`, `counters`:
+//! for people.
 
 mod cache;
 mod counters;
@@ -93,7 +93,7 @@ impl DataPath {
         self.early.expect(spi);
     }
 
-    /// The packets that came before their inbound SA, which is there now (or will never be): for [`DataPath::inbound`].
+    /// The packets that came before their inbound SA, which is there now: for [`DataPath::inbound`].
     pub fn take_early(&mut self, spi: u32) -> Vec<(Outer, Vec<u8>)> {
         self.early.take(spi)
     }
