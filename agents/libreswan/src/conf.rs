@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use peer::{AuthMethod, ChildAction, Connection, DriverError, EspMode, GatewayConfig, IkeMode, Retransmit};
 
 use crate::nss::{self, KeyKind};
-use crate::probe::Found;
+use crate::probe::{Dialect, Found};
 use crate::proposals;
 
 /// Names of files in the gateway's folder.
@@ -88,18 +88,24 @@ fn connection(found: &Found, config: &GatewayConfig, c: &Connection) -> Result<(
     let mut notes = Vec::new();
     if config.nat_keepalive.is_some() {
         notes.push(
-            "nat_keepalive: 4.10 looks for due ones when an IKE SA comes up, and if none is due then, not again before the next does"
+            "nat_keepalive: 4.10 looks for due ones when an IKE SA comes up, and if none is due then, not again before the next does; 5.2 \
+             sends one"
                 .into(),
         );
     }
     let mut lines: Vec<(&str, String)> = vec![
         ("auto", "ignore".into()),
-        ("ikev2", if c.ike == IkeMode::V2 { "yes" } else { "no" }.into()),
+        match (found.dialect, c.ike) {
+            (Dialect::Old, IkeMode::V2) => ("ikev2", "yes".into()),
+            (Dialect::Old, _) => ("ikev2", "no".into()),
+            (Dialect::New, IkeMode::V2) => ("keyexchange", "ikev2".into()),
+            (Dialect::New, _) => ("keyexchange", "ikev1".into()),
+        },
         ("aggressive", if c.ike == IkeMode::V1Aggressive { "yes" } else { "no" }.into()),
         ("type", if c.mode == EspMode::Tunnel { "tunnel" } else { "transport" }.into()),
         ("left", c.local.to_string()),
         ("leftid", identity(&c.local_id)),
-        ("leftupdown", found.seen_at.join("_updown.xfrm").display().to_string()),
+        ("leftupdown", found.programs.join("_updown.xfrm").display().to_string()),
         ("right", c.remote.map_or_else(|| "%any".into(), |a| a.to_string())),
         ("rightid", identity(&c.remote_id)),
         ("mobike", yes(c.mobike).into()),
@@ -117,8 +123,12 @@ fn connection(found: &Found, config: &GatewayConfig, c: &Connection) -> Result<(
         ("fragmentation", yes(c.options.fragmentation).into()),
         ("replay-window", c.options.replay_window.to_string()),
         ("nat-keepalive", yes(config.nat_keepalive.is_some()).into()),
-        ("keyingtries", if c.keying_tries == 0 { "%forever".into() } else { c.keying_tries.to_string() }),
     ];
+    match found.dialect {
+        Dialect::Old => lines.push(("keyingtries", if c.keying_tries == 0 { "%forever".into() } else { c.keying_tries.to_string() })),
+        Dialect::New if c.keying_tries > 1 => notes.push("keying_tries: this daemon tries once, or for ever".into()),
+        Dialect::New => {}
+    }
     if c.local.is_ipv6() {
         lines.push(("hostaddrfamily", "ipv6".into()));
     }
@@ -154,7 +164,12 @@ fn connection(found: &Found, config: &GatewayConfig, c: &Connection) -> Result<(
             ChildAction::Trap => "hold",
             ChildAction::Start => "restart",
         };
-        lines.extend([("dpddelay", format!("{delay}s")), ("dpdtimeout", format!("{timeout}s")), ("dpdaction", action.into())]);
+        lines.push(("dpddelay", format!("{delay}s")));
+        match (found.dialect, c.ike) {
+            (Dialect::Old, _) => lines.extend([("dpdtimeout", format!("{timeout}s")), ("dpdaction", action.into())]),
+            (Dialect::New, IkeMode::V2) => {}
+            (Dialect::New, _) => lines.push(("dpdtimeout", format!("{timeout}s"))),
+        }
     }
     let body = lines.iter().fold(String::new(), |text, (key, value)| text + &format!("    {key}={value}\n"));
     Ok((format!("\nconn {}\n{body}", c.name), notes))
@@ -265,9 +280,15 @@ fn lifetimes(c: &Connection, lines: &mut Vec<(&str, String)>, notes: &mut Vec<St
     Ok(())
 }
 
-/// Re-keying is on, so that the daemon begins anew by itself whatever `keyingtries` says.
-pub(crate) fn revives(c: &Connection) -> bool {
-    c.ike_rekey.is_some() || c.child_rekey.is_some() || c.close_action == ChildAction::Start || c.dpd_action == ChildAction::Start
+/// Returns whether the daemon begins a connection anew by itself, whatever `keyingtries` says: with re-keying on, and always in the new
+/// dialect.
+pub(crate) fn revives(dialect: Dialect, c: &Connection) -> bool {
+    dialect == Dialect::New || c.ike_rekey.is_some() || c.child_rekey.is_some() || wants_revival(c)
+}
+
+/// Returns whether a connection is to be begun anew when it is lost.
+pub(crate) fn wants_revival(c: &Connection) -> bool {
+    c.close_action == ChildAction::Start || c.dpd_action == ChildAction::Start
 }
 
 fn yes(b: bool) -> &'static str {

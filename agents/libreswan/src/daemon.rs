@@ -1,18 +1,20 @@
 //! One life of the pluto process, and the programs that speak to it.
 
 use std::ffi::OsString;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::future::Future;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use peer::{DriverError, GatewayEvent, GatewayEventKind, Launch};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use tokio::net::UnixStream;
 use tokio::process::Command;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 
 use crate::conf::{FILE, LOG, MOUNT, NSS, POLICIES, SECRETS};
 use crate::journal::Journal;
@@ -63,7 +65,7 @@ impl Daemon {
         let out = out.map_err(|e| io_error(&name, "opening pluto.out", e))?;
         let err = out.try_clone().map_err(|e| io_error(&name, "opening pluto.out", e))?;
         let mut binds = vec![(launch.dir.clone(), PathBuf::from(MOUNT))];
-        binds.extend(found.binds());
+        binds.extend(found.home.binds());
         let inside = |file: &str| format!("{MOUNT}/{file}");
         let args: Vec<OsString> = [
             "--nofork".into(),
@@ -83,10 +85,9 @@ impl Daemon {
         .into_iter()
         .map(OsString::from)
         .collect();
-        // In the node, an unpacked root's programs are where installed ones would be.
-        let program = found.seen_at.join("pluto");
+        let program = found.programs.join("pluto");
         let mut command = launch.spawner.command(&program.to_string_lossy(), &args, &binds);
-        command.envs(found.libraries()).stdin(Stdio::null()).stdout(out).stderr(err).process_group(0).kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(out).stderr(err).process_group(0).kill_on_drop(true);
         let mut child = command.spawn().map_err(|e| io_error(&name, "starting pluto", e))?;
         let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         let (tell_end, ended) = watch::channel(None);
@@ -105,13 +106,33 @@ impl Daemon {
             let _ = tell_end.send(Some(status));
         });
         let daemon = Daemon { name, dir: launch.dir.clone(), found: found.clone(), journal: journal.clone(), pid, ended, expected };
-        daemon.within(READY, "pluto to listen for IKE messages", journal.until_listening()).await?;
+        daemon.within(READY, "pluto to serve its control socket", daemon.until_served()).await?;
+        // Otherwise `addconn`, which it starts by itself, would tell it, and nobody would if that failed.
+        let answer = daemon.whack(&["--listen"]).await?;
+        if !answer.success {
+            return Err(io_error(&daemon.name, "whack --listen", io::Error::other(answer.text)));
+        }
+        daemon.within(ANSWER, "pluto to listen for IKE messages", journal.until_listening()).await?;
         // Its self-tests are not worth logging, so that this is asked for only now.
         let answer = daemon.whack(&["--debug", debug]).await?;
         if !answer.success {
             return Err(io_error(&daemon.name, "whack --debug", io::Error::other(answer.text)));
         }
         Ok(daemon)
+    }
+
+    /// While the daemon starts there is nothing to watch but the socket itself: asks every 2 ms.
+    async fn until_served(&self) {
+        let mut tick = interval(Duration::from_millis(2));
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            // By way of the folder: its path may be longer than a socket's name.
+            let Ok(folder) = File::open(&self.dir) else { continue };
+            if UnixStream::connect(format!("/proc/self/fd/{}/pluto.ctl", folder.as_raw_fd())).await.is_ok() {
+                return;
+            }
+        }
     }
 
     pub(crate) fn pid(&self) -> Option<u32> {
@@ -246,7 +267,7 @@ impl Caller {
     }
 
     async fn call(self, program: &str, args: &[&str]) -> io::Result<Answer> {
-        run(Command::new(self.found.program(program)).args(args).envs(self.found.libraries()).current_dir(&self.dir)).await
+        run(self.found.command(program).args(args).current_dir(&self.dir)).await
     }
 }
 

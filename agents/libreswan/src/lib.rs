@@ -23,17 +23,16 @@ mod probe;
 mod proposals;
 mod track;
 
-use std::sync::OnceLock;
-
 use async_trait::async_trait;
-use peer::{Driver, DriverError, Gateway, GatewayConfig, Launch, Missing, Probe};
+use peer::{Driver, DriverError, Gateway, GatewayConfig, Launch, Missing, Place, Probe};
+use tokio::sync::OnceCell;
 
 use probe::Found;
 
 /// Driver of libreswan's `pluto`.
 #[derive(Debug, Default)]
 pub struct Libreswan {
-    found: OnceLock<Result<Found, Missing>>,
+    found: OnceCell<Result<Found, Missing>>,
 }
 
 impl Libreswan {
@@ -42,8 +41,8 @@ impl Libreswan {
         Libreswan::default()
     }
 
-    fn found(&self) -> Result<&Found, Missing> {
-        self.found.get_or_init(probe::find).as_ref().map_err(Missing::clone)
+    async fn found(&self, place: &Place) -> Result<&Found, Missing> {
+        self.found.get_or_init(|| probe::find(place)).await.as_ref().map_err(Missing::clone)
     }
 }
 
@@ -53,8 +52,9 @@ impl Driver for Libreswan {
         "libreswan"
     }
 
-    fn probe(&self) -> Result<Probe, Missing> {
-        Ok(self.found()?.probe())
+    async fn probe(&self, place: &Place) -> Result<Probe, Missing> {
+        let found = self.found(place).await?;
+        Ok(found.probe(probe::ask(found, place).await?))
     }
 
     fn remember(&self, probe: &Probe) {
@@ -72,7 +72,7 @@ impl Driver for Libreswan {
     }
 
     async fn start(&self, launch: Launch) -> Result<Box<dyn Gateway>, DriverError> {
-        let found = self.found()?.clone();
+        let found = self.found(&launch.place()).await?.clone();
         Ok(Box::new(gateway::Pluto::start(found, launch).await?))
     }
 }

@@ -1,13 +1,11 @@
 //! The daemon's certificate database (NSS), which it insists on even if it needs no certificate.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 
 use p12_keystore::{Certificate, KeyStore, KeyStoreEntry, PrivateKey, PrivateKeyChain};
 use peer::{AuthMethod, Connection, GatewayConfig};
-use tokio::process::Command;
 
 use crate::conf::NSS;
 use crate::daemon::run;
@@ -44,7 +42,7 @@ pub(crate) async fn create(found: &Found, dir: &Path, config: &GatewayConfig) ->
         return Ok(());
     }
     std::fs::create_dir_all(dir.join(NSS))?;
-    database.call(found.certutil(), &["-N", "--empty-password"]).await?;
+    database.call("certutil", &["-N", "--empty-password"]).await?;
     for (n, (certificate, key)) in (1..).zip(own_of_all(config)) {
         database.import_own(&format!("own-{n}"), certificate, key).await?;
     }
@@ -55,7 +53,7 @@ pub(crate) async fn create(found: &Found, dir: &Path, config: &GatewayConfig) ->
     for (what, trust, certificates) in [("anchor", "CT,,", anchors), ("other", ",,", others)] {
         for (n, certificate) in (1..).zip(certificates) {
             let args = ["-A", "-n", &format!("{what}-{n}"), "-t", trust, "-i", TEMPORARY];
-            database.with_file(certificate, found.certutil(), &args).await?;
+            database.with_file(certificate, "certutil", &args).await?;
         }
     }
     Ok(())
@@ -69,12 +67,12 @@ struct Database<'a> {
 impl Database<'_> {
     async fn import_own(&self, nickname: &str, certificate: &[u8], key: &[u8]) -> io::Result<()> {
         // It keeps this name; from PKCS #12 it would get one that is made of its subject.
-        self.with_file(certificate, self.found.certutil(), &["-A", "-n", nickname, "-t", ",,", "-i", TEMPORARY]).await?;
+        self.with_file(certificate, "certutil", &["-A", "-n", nickname, "-t", ",,", "-i", TEMPORARY]).await?;
         let pkcs12 = pkcs12(nickname, certificate, key).map_err(|e| io::Error::other(format!("{nickname}: {e}")))?;
-        self.with_file(&pkcs12, &self.found.pk12util(), &["-i", TEMPORARY, "-W", PASSWORD, "-K", ""]).await
+        self.with_file(&pkcs12, "pk12util", &["-i", TEMPORARY, "-W", PASSWORD, "-K", ""]).await
     }
 
-    async fn with_file(&self, octets: &[u8], program: &Path, args: &[&str]) -> io::Result<()> {
+    async fn with_file(&self, octets: &[u8], program: &str, args: &[&str]) -> io::Result<()> {
         let file = self.dir.join(TEMPORARY);
         std::fs::write(&file, octets)?;
         let done = self.call(program, args).await;
@@ -82,11 +80,10 @@ impl Database<'_> {
         done
     }
 
-    async fn call(&self, program: &Path, args: &[&str]) -> io::Result<()> {
-        let mut command = Command::new(program);
-        command.args(args).args(["-d", &format!("sql:{NSS}")]).envs(self.found.libraries()).current_dir(self.dir);
+    async fn call(&self, program: &str, args: &[&str]) -> io::Result<()> {
+        let mut command = self.found.nss(program);
+        command.args(args).args(["-d", &format!("sql:{NSS}")]).current_dir(self.dir);
         let answer = run(&mut command).await?;
-        let program = program.file_name().and_then(OsStr::to_str).unwrap_or_default();
         if answer.success { Ok(()) } else { Err(io::Error::other(format!("{program} {}: {}", args.join(" "), answer.text))) }
     }
 }

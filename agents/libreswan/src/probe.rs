@@ -1,170 +1,168 @@
 //! Is pluto here, which one, and can this kernel carry its ESP?
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use peer::{Capability, Missing, Probe, ROOTS_COMMAND, private_root};
+use peer::{Capability, Connection, DriverError, GatewayConfig, Home, IkeMode, KernelSa, Launch, Missing, Place, Probe, ROOTS_COMMAND};
 use serde::{Deserialize, Serialize};
+use tokio::process::Command;
+use tokio::sync::mpsc::unbounded_channel;
+
+use crate::daemon::run;
+use crate::gateway::Pluto;
 
 /// Where distributions install the daemon; strongSwan has used the second folder too.
 const INSTALLED: [&str; 2] = ["/usr/libexec/ipsec", "/usr/lib/ipsec"];
-/// Where the unpacked package has it, and where the daemon looks for its own programs.
-const LIBEXEC: &str = "usr/libexec/ipsec";
 
 /// A daemon that can be started.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Found {
-    /// The folder of `pluto`, `whack` and `addconn`.
+    pub(crate) home: Home,
+    /// The folder of `pluto`, `whack` and `addconn`, as the daemon sees it.
     pub(crate) programs: PathBuf,
-    /// Its place as the daemon sees it, where its own scripts are found.
-    pub(crate) seen_at: PathBuf,
-    certutil: PathBuf,
-    /// Set when it was unpacked and not installed.
-    root: Option<PathBuf>,
     version: String,
+    pub(crate) dialect: Dialect,
     ah: bool,
     ipcomp: bool,
 }
 
+/// Which words the daemon's configuration has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Dialect {
+    /// `ikev2=`, `keyingtries=`, `dpdaction=`, `dpdtimeout=`: 4.x.
+    Old,
+    /// `keyexchange=`; the others are ignored, with a warning, and a connection that was brought up is revived for ever: 5.x.
+    New,
+}
+
 impl Found {
-    pub(crate) fn probe(&self) -> Probe {
+    pub(crate) fn probe(&self, ikev1: bool) -> Probe {
         use Capability::*;
-        let mut capabilities =
-            vec![Ikev1, Aggressive, Ikev2, RawEsp, UdpEsp, Transport, Esn, NattOff, Certificates, CertificateChains, MoreChildren];
+        let mut capabilities = vec![Ikev2, RawEsp, UdpEsp, Transport, Esn, NattOff, Certificates, CertificateChains, MoreChildren];
+        if ikev1 {
+            capabilities.extend([Ikev1, Aggressive]);
+        }
         capabilities.extend(self.ah.then_some(Ah));
         capabilities.extend(self.ipcomp.then_some(Ipcomp));
         let found = serde_json::to_string(self).unwrap_or_default();
         Probe { version: self.version.clone(), data_path: "kernel (XFRM)".into(), capabilities, found }
     }
 
-    /// `pluto`, `whack` or `addconn`.
-    pub(crate) fn program(&self, name: &str) -> PathBuf {
-        self.programs.join(name)
+    /// Makes a command of `whack` or `addconn`, to be run outside of the node.
+    pub(crate) fn command(&self, name: &str) -> Command {
+        self.home.command(self.programs.join(name))
     }
 
-    pub(crate) fn certutil(&self) -> &Path {
-        &self.certutil
-    }
-
-    /// From the same package as `certutil`.
-    pub(crate) fn pk12util(&self) -> PathBuf {
-        self.certutil.with_file_name("pk12util")
-    }
-
-    /// What every program of an unpacked root needs in its environment.
-    pub(crate) fn libraries(&self) -> Option<(&'static str, OsString)> {
-        Some(("LD_LIBRARY_PATH", libraries(self.root.as_ref()?)))
-    }
-
-    /// The daemon insists on its programs at their installed place.
-    pub(crate) fn binds(&self) -> Option<(PathBuf, PathBuf)> {
-        Some((self.root.as_ref()?.join("usr/libexec"), PathBuf::from("/usr/libexec")))
+    /// Makes a command of NSS's tools, which come with the daemon: `certutil`, `pk12util`.
+    pub(crate) fn nss(&self, name: &str) -> Command {
+        self.home.command(Path::new("/usr/bin").join(name))
     }
 }
 
 #[cfg(test)]
 impl Found {
     /// An installed daemon that is never started.
-    pub(crate) fn sample() -> Found {
-        let programs = PathBuf::from(INSTALLED[0]);
-        let seen_at = programs.clone();
-        Found { programs, seen_at, certutil: PathBuf::new(), root: None, version: "4.10".into(), ah: true, ipcomp: true }
+    pub(crate) fn sample(dialect: Dialect) -> Found {
+        let (home, programs) = (Home::system(), PathBuf::from(INSTALLED[0]));
+        Found { home, programs, version: "4.10".into(), dialect, ah: true, ipcomp: true }
     }
 }
 
-/// The loader's path: every folder below `lib` and `usr/lib` that holds shared objects.
-fn libraries(root: &Path) -> OsString {
-    let mut folders = Vec::new();
-    for lib in ["usr/lib", "lib", "usr/lib64"] {
-        let lib = root.join(lib);
-        let below = std::fs::read_dir(&lib).into_iter().flatten().filter_map(|e| Some(e.ok()?.path())).filter(|p| p.is_dir());
-        folders.extend(below.filter(|p| p.to_string_lossy().contains("-linux-")));
-        folders.push(lib);
-    }
-    std::env::join_paths(folders).unwrap_or_default()
-}
-
-/// Looks for the daemon; asks it for its version and the kernel for ESP.
-pub(crate) fn find() -> Result<Found, Missing> {
-    let (programs, root, version) = installed()
-        .or_else(unpacked)
-        .ok_or_else(|| Missing { what: "libreswan's pluto is neither installed nor unpacked".into(), hint: ROOTS_COMMAND.into() })??;
-    let seen_at = if root.is_some() { Path::new("/").join(LIBEXEC) } else { programs.clone() };
-    if root.is_some() && !Path::new("/usr/libexec").is_dir() {
-        return Err(Missing { what: "libreswan's programs need a folder /usr/libexec".into(), hint: "mkdir /usr/libexec".into() });
-    }
-    for needed in ["whack", "addconn"] {
-        if !programs.join(needed).is_file() {
-            return Err(Missing { what: format!("{} has no {needed}", programs.display()), hint: ROOTS_COMMAND.into() });
+/// Looks for the daemon; asks it for its version and words, and the kernel for ESP.
+pub(crate) async fn find(place: &Place) -> Result<Found, Missing> {
+    let mut first_trouble = None;
+    for home in Home::candidates("libreswan") {
+        for programs in INSTALLED.map(PathBuf::from) {
+            if !home.file(programs.join("pluto")).is_file() {
+                continue;
+            }
+            match version(&home, &programs).await {
+                Ok(version) => return complete(home, programs, version, place).await,
+                // What is of another make is passed over in silence: it is another driver's.
+                Err(_) if !home.is_private() => {}
+                Err(what) => {
+                    let what = format!("the libreswan of {} does not run: {what}", home.describe());
+                    first_trouble.get_or_insert(Missing { what, hint: home.remedy() });
+                }
+            }
         }
     }
-    let certutil = match &root {
-        Some(root) => root.join("usr/bin/certutil"),
-        None => PathBuf::from("certutil"),
-    };
-    let probe = |proto: &str, algorithms: &[&str]| kernel_does(proto, algorithms);
-    if !probe("esp", &["enc", "cbc(aes)", KEY, "auth-trunc", "hmac(sha1)", AUTH_KEY, "96"]) {
-        return Err(Missing {
-            what: "this kernel has no ESP (XFRM), or `ip` and `unshare` are missing to try it; libreswan has no other data path".into(),
-            hint: "use a kernel with CONFIG_XFRM_USER and CONFIG_INET_ESP (modprobe esp4), or apt-get install iproute2 util-linux".into(),
-        });
+    Err(first_trouble.unwrap_or_else(|| Missing {
+        what: "libreswan's pluto is neither installed nor in a private root".into(),
+        hint: ROOTS_COMMAND.into(),
+    }))
+}
+
+async fn complete(home: Home, programs: PathBuf, version: String, place: &Place) -> Result<Found, Missing> {
+    for needed in ["whack", "addconn"] {
+        if !home.file(programs.join(needed)).is_file() {
+            return Err(Missing { what: format!("the libreswan of {} has no {needed}", home.describe()), hint: home.remedy() });
+        }
     }
-    let ah = probe("ah", &["auth-trunc", "hmac(sha1)", AUTH_KEY, "96"]);
-    let ipcomp = probe("comp", &["comp", "deflate"]);
-    Ok(Found { programs, seen_at, certutil, root, version, ah, ipcomp })
+    KernelSa::Esp.accepted(place).await.map_err(|said| Missing {
+        what: format!("libreswan needs a kernel with ESP (XFRM): {said}"),
+        hint: "use a kernel with CONFIG_XFRM_USER and CONFIG_INET_ESP (modprobe esp4), or the pocket world".into(),
+    })?;
+    let ah = KernelSa::Ah.accepted(place).await.is_ok();
+    let ipcomp = KernelSa::Ipcomp.accepted(place).await.is_ok();
+    let mut found = Found { home, programs, version, dialect: Dialect::New, ah, ipcomp };
+    if !understands(&found, place, "keyexchange=ikev2").await.map_err(|e| broken(&found, &e.to_string()))? {
+        found.dialect = Dialect::Old;
+    }
+    Ok(found)
 }
 
-type Place = (PathBuf, Option<PathBuf>, String);
-
-/// An installed libreswan. What is of another make is passed over in silence: it is another driver's.
-fn installed() -> Option<Result<Place, Missing>> {
-    INSTALLED.iter().map(PathBuf::from).find_map(|programs| {
-        let version = version(&programs.join("pluto"), None).ok()?;
-        Some(Ok((programs, None, version)))
-    })
+fn broken(found: &Found, what: &str) -> Missing {
+    Missing {
+        what: format!("the libreswan {} of {} cannot be used: {what}", found.version, found.home.describe()),
+        hint: found.home.remedy(),
+    }
 }
 
-fn unpacked() -> Option<Result<Place, Missing>> {
-    let root = private_root("libreswan", &format!("{LIBEXEC}/pluto"))?;
-    let programs = root.join(LIBEXEC);
-    let told = version(&programs.join("pluto"), Some(&root)).map_err(|why| Missing {
-        what: format!("the libreswan in {} does not run: {why}", root.display()),
-        hint: format!("rm -r {}; {ROOTS_COMMAND}", root.display()),
+/// Is a line of a connection known to the parser of the configuration?
+async fn understands(found: &Found, place: &Place, line: &str) -> std::io::Result<bool> {
+    std::fs::create_dir_all(&place.dir)?;
+    let file = place.dir.join("words.conf");
+    std::fs::write(&file, format!("config setup\n\nconn words\n    {line}\n"))?;
+    Ok(run(found.command("addconn").arg("--config").arg(&file).arg("--checkconfig")).await?.success)
+}
+
+/// Starts the daemon and loads connections. Returns whether it takes IKEv1.
+pub(crate) async fn ask(found: &Found, place: &Place) -> Result<bool, Missing> {
+    match load(found, place, &[IkeMode::V2, IkeMode::V1Main]).await {
+        Ok(()) => Ok(true),
+        Err(DriverError::Refused { .. }) => match load(found, place, &[IkeMode::V2]).await {
+            Ok(()) => Ok(false),
+            Err(e) => Err(broken(found, &e.to_string())),
+        },
+        Err(e) => Err(broken(found, &e.to_string())),
+    }
+}
+
+async fn load(found: &Found, place: &Place, versions: &[IkeMode]) -> Result<(), DriverError> {
+    let connections = (2..).zip(versions).map(|(n, ike)| Connection {
+        ike: *ike,
+        ike_proposals: vec!["aes128-sha256-modp2048".into()],
+        esp_proposals: vec!["aes128-sha256".into()],
+        local_ts: ["192.0.2.0/25".parse()].into_iter().flatten().collect(),
+        remote_ts: ["192.0.2.128/25".parse()].into_iter().flatten().collect(),
+        ..Connection::plain("probe", &format!("v{n}"), [127, 0, 0, 1].into(), Some([127, 0, 0, n].into()))
     });
-    Some(told.map(|version| (programs, Some(root), version)))
+    let config = GatewayConfig { name: "probe".into(), connections: connections.collect(), ..GatewayConfig::default() };
+    // Nobody listens to what happens.
+    let (events, _) = unbounded_channel();
+    let Place { dir, spawner, inside } = place.clone();
+    let mut pluto = Pluto::start(found.clone(), Launch { config, dir, spawner, inside, seed: 0, events }).await?;
+    peer::Gateway::stop(&mut pluto, true).await
 }
 
 /// `Libreswan 4.10 IKEv2 IKEv1 XFRM …` becomes `4.10`.
-fn version(program: &Path, root: Option<&PathBuf>) -> Result<String, String> {
-    let mut command = Command::new(program);
-    command.arg("--version").stdin(Stdio::null());
-    if let Some(root) = root {
-        command.env("LD_LIBRARY_PATH", libraries(root));
-    }
-    let told = command.output().map_err(|e| e.to_string())?;
+async fn version(home: &Home, programs: &Path) -> Result<String, String> {
+    let mut command = home.command(programs.join("pluto"));
+    let told = command.arg("--version").stdin(Stdio::null()).kill_on_drop(true).output().await.map_err(|e| e.to_string())?;
     let text = String::from_utf8_lossy(&told.stdout);
     match text.strip_prefix("Libreswan ").and_then(|t| t.split_whitespace().next()) {
         Some(version) => Ok(version.to_owned()),
         None => Err(format!("{}{}", text.trim(), String::from_utf8_lossy(&told.stderr).trim())),
     }
-}
-
-const KEY: &str = "0x00112233445566778899aabbccddeeff";
-const AUTH_KEY: &str = "0x00112233445566778899aabbccddeeff00112233";
-
-/// Tries to add an SA in a network namespace that ends with the attempt. `false` also when it cannot be tried.
-fn kernel_does(proto: &str, algorithms: &[&str]) -> bool {
-    let attempt = |unshare: &[&str]| {
-        Command::new("unshare")
-            .args(unshare)
-            .args(["ip", "xfrm", "state", "add", "src", "127.0.0.1", "dst", "127.0.0.2", "proto", proto, "spi", "0x1000", "mode", "tunnel"])
-            .args(algorithms)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|s| s.success())
-    };
-    attempt(&["--net"]) || attempt(&["--user", "--map-root-user", "--net"])
 }

@@ -19,7 +19,7 @@ fn hex(octets: &[u8]) -> String {
 }
 
 async fn comes_up(ike: IkeMode) {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     let (mut west, mut east) = lab.pair(ike, |_, _| {}).await;
     assert_eq!(west.gateway.initiate("west-east", LONG).await.unwrap(), Outcome::Established, "{}", west.log());
     let (at_west, at_east) = (west.until("child up", is_up).await, east.until("child up", is_up).await);
@@ -73,7 +73,7 @@ async fn aggressive_mode_comes_up() {
 #[tokio::test]
 async fn transport_mode_and_forced_encapsulation_come_up() {
     for ike in [IkeMode::V2, IkeMode::V1Main] {
-        let Some(lab) = Lab::new() else { return };
+        let Some(lab) = Lab::new().await else { return };
         let tweak = |w: &mut GatewayConfig, e: &mut GatewayConfig| {
             for side in [w, e] {
                 let c = &mut side.connections[0];
@@ -93,7 +93,7 @@ async fn transport_mode_and_forced_encapsulation_come_up() {
 
 #[tokio::test]
 async fn a_responder_for_anybody() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     let (mut west, mut east) = lab.pair(IkeMode::V2, |_, e| e.connections[0].remote = None).await;
     assert_eq!(west.gateway.initiate("west-east", LONG).await.unwrap(), Outcome::Established, "{}", west.log());
     let told = east.until("child up", is_up).await;
@@ -104,7 +104,7 @@ async fn a_responder_for_anybody() {
 
 /// Initiates from the west; expects failure; returns the daemon's reason.
 async fn fails(ike: IkeMode, tweak: impl FnOnce(&mut Connection, &mut Connection)) -> Option<String> {
-    let lab = Lab::new()?;
+    let lab = Lab::new().await?;
     let (mut west, _east) = lab.pair(ike, |w, e| tweak(&mut w.connections[0], &mut e.connections[0])).await;
     let outcome = west.gateway.initiate("west-east", LONG).await.unwrap();
     eprintln!("{ike:?}: {outcome:?}");
@@ -144,7 +144,7 @@ async fn selectors_that_do_not_meet_are_refused() {
 
 #[tokio::test]
 async fn a_silent_peer_is_given_up_after_the_configured_copies() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     let mut west = lab.start(lab.config("west", IkeMode::V2)).await.unwrap();
     // Nobody listens at the peer, which pluto does not care about.
     assert_eq!(west.gateway.initiate("west-east", Duration::from_millis(200)).await.unwrap(), Outcome::Pending);
@@ -157,7 +157,7 @@ async fn a_silent_peer_is_given_up_after_the_configured_copies() {
 
 #[tokio::test]
 async fn what_it_does_not_do_is_refused_by_name() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     type Case = (&'static str, &'static str, fn(&mut GatewayConfig));
     let cases: [Case; 6] = [
         ("inactivity", "idle", |c| c.connections[0].inactivity = Some(LONG)),

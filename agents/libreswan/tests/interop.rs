@@ -12,7 +12,7 @@ const LONG: Duration = Duration::from_secs(30);
 
 async fn comes_up(ike: IkeMode, proposal: &str, esp: &str) {
     for strongswan_in_the_west in [false, true] {
-        let Some(lab) = Lab::interop(strongswan_in_the_west) else { return };
+        let Some(lab) = Lab::interop(strongswan_in_the_west).await else { return };
         let tweak = |w: &mut GatewayConfig, e: &mut GatewayConfig| {
             for side in [w, e] {
                 side.connections[0].ike_proposals = vec![proposal.into()];
@@ -67,7 +67,7 @@ async fn aggressive_mode() {
 #[tokio::test]
 async fn a_wrong_psk_is_told_by_either_side() {
     for strongswan_in_the_west in [false, true] {
-        let Some(lab) = Lab::interop(strongswan_in_the_west) else { return };
+        let Some(lab) = Lab::interop(strongswan_in_the_west).await else { return };
         let (mut west, _east) = lab.pair(IkeMode::V2, |w, _| w.connections[0].psk = "wrong".into()).await;
         let outcome = west.gateway.initiate("west-east", LONG).await.unwrap();
         let Outcome::Failed { reason } = outcome else { panic!("{outcome:?}") };

@@ -26,7 +26,7 @@ fn exists(pid: u32) -> bool {
 #[tokio::test]
 async fn a_killed_daemon_restarts_without_sas_and_keeps_the_keys_of_both_lives() {
     for ike in [IkeMode::V2, IkeMode::V1Main] {
-        let Some(lab) = Lab::new() else { return };
+        let Some(lab) = Lab::new().await else { return };
         let (mut west, mut east) = lab.pair(ike, |_, _| {}).await;
         assert_eq!(west.gateway.initiate("west-east", LONG).await.unwrap(), Outcome::Established);
         east.until("child up", is_up).await;
@@ -51,7 +51,7 @@ async fn a_killed_daemon_restarts_without_sas_and_keeps_the_keys_of_both_lives()
 
 #[tokio::test]
 async fn an_end_that_nobody_asked_for_is_told() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     let mut west = lab.start(lab.config("west", IkeMode::V2)).await.unwrap();
     let pid = rustix::process::Pid::from_raw(west.gateway.pid().unwrap() as i32).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
@@ -64,7 +64,7 @@ async fn an_end_that_nobody_asked_for_is_told() {
 
 #[tokio::test]
 async fn a_paused_daemon_is_silent_and_can_still_be_stopped() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     let (mut west, mut east) = lab.pair(IkeMode::V2, |_, _| {}).await;
     east.gateway.pause(true).await.unwrap();
     let outcome = west.gateway.initiate("west-east", LONG).await.unwrap();
@@ -83,7 +83,7 @@ async fn a_paused_daemon_is_silent_and_can_still_be_stopped() {
 
 #[tokio::test]
 async fn dropping_a_gateway_kills_its_daemon() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     let west = lab.start(lab.config("west", IkeMode::V2)).await.unwrap();
     let pid = west.gateway.pid().unwrap();
     drop(west);
@@ -101,7 +101,7 @@ async fn rekeying_tells_the_new_keys() {
     for (ike, proposal) in
         [(IkeMode::V2, "aes128-sha256-modp2048"), (IkeMode::V2, "aes256gcm16-prfsha384-ecp384"), (IkeMode::V1Main, "aes128-sha1-modp2048")]
     {
-        let Some(lab) = Lab::new() else { return };
+        let Some(lab) = Lab::new().await else { return };
         let tweak = |w: &mut GatewayConfig, e: &mut GatewayConfig| {
             w.connections[0].child_rekey = Some(Duration::from_secs(10));
             w.connections[0].ike_rekey = Some(Duration::from_secs(25));
@@ -132,7 +132,7 @@ async fn rekeying_tells_the_new_keys() {
 #[tokio::test]
 async fn a_dead_peer_is_found() {
     for ike in [IkeMode::V2, IkeMode::V1Main] {
-        let Some(lab) = Lab::new() else { return };
+        let Some(lab) = Lab::new().await else { return };
         let tweak = |w: &mut GatewayConfig, _: &mut GatewayConfig| {
             w.connections[0].dpd_delay = Some(Duration::from_secs(2));
         };
@@ -146,7 +146,7 @@ async fn a_dead_peer_is_found() {
 #[tokio::test]
 async fn a_dead_peer_is_called_again_when_asked_for() {
     for ike in [IkeMode::V2, IkeMode::V1Main] {
-        let Some(lab) = Lab::new() else { return };
+        let Some(lab) = Lab::new().await else { return };
         let tweak = |w: &mut GatewayConfig, _: &mut GatewayConfig| {
             w.connections[0].dpd_delay = Some(Duration::from_secs(1));
             w.connections[0].dpd_action = ChildAction::Start;
@@ -165,7 +165,7 @@ async fn a_dead_peer_is_called_again_when_asked_for() {
 #[tokio::test]
 async fn what_starts_by_itself_leaves_no_trap_when_the_peer_closes_it() {
     for ike in [IkeMode::V2, IkeMode::V1Main] {
-        let Some(lab) = Lab::new() else { return };
+        let Some(lab) = Lab::new().await else { return };
         let mut east = lab.start(lab.config("east", ike)).await.unwrap();
         let mut config = lab.config("west", ike);
         config.connections[0].start_action = ChildAction::Start;
@@ -191,7 +191,7 @@ async fn what_starts_by_itself_leaves_no_trap_when_the_peer_closes_it() {
 
 #[tokio::test]
 async fn a_packet_brings_a_trapped_child_up_and_a_closed_one_stays_closed() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     let tweak = |w: &mut GatewayConfig, _: &mut GatewayConfig| w.connections[0].start_action = ChildAction::Trap;
     let (mut west, mut east) = lab.pair(IkeMode::V2, tweak).await;
     // The first packet may be lost.

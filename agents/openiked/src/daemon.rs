@@ -20,9 +20,9 @@ use crate::probe::Found;
 /// Name of the log in the gateway's folder.
 pub(crate) const LOG: &str = "iked.log";
 /// Where the gateway's folder is mounted for the daemon.
-const MOUNT: &str = "/run/iked";
+const MOUNT: &str = "/run";
 /// The control socket, as the daemon sees it.
-const SOCKET: &str = "/run/iked/iked.sock";
+const SOCKET: &str = "/run/iked.sock";
 
 /// From spawn to open sockets; about 100 ms on an idle machine.
 const READY: Duration = Duration::from_secs(20);
@@ -304,14 +304,13 @@ fn read(mut said: File, mut log: File, books: &Books, launch: &Launch) {
     }
 }
 
-/// A command inside the node that sees the gateway's `/run/iked` and `/etc`.
+/// A command inside the node that sees the gateway's `/run` and `/etc`.
 fn command(found: &Found, launch: &Launch, program: &Path, args: &[&str]) -> tokio::process::Command {
-    let binds = [(launch.dir.clone(), MOUNT.into()), (launch.dir.join(ETC), "/etc".into())];
+    let mut binds = vec![(launch.dir.clone(), MOUNT.into()), (launch.dir.join(ETC), "/etc".into())];
+    // The gateway has an `/etc` of its own, whatever a private root has.
+    binds.extend(found.home.binds().into_iter().filter(|(_, target)| *target != Path::new("/etc")));
     let args: Vec<_> = args.iter().map(Into::into).collect();
     let mut command = launch.spawner.command(&program.to_string_lossy(), &args, &binds);
-    if let Some(libraries) = &found.libraries {
-        command.env("LD_LIBRARY_PATH", libraries);
-    }
     command.stdin(Stdio::null()).process_group(0).kill_on_drop(true);
     command
 }

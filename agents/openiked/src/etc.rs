@@ -15,7 +15,7 @@ pub(crate) const USER: u32 = 65533;
 pub(crate) const ETC: &str = "etc";
 
 /// An empty folder for the unprivileged processes to be locked in, as they see it.
-const JAIL: &str = "/run/iked/empty";
+const JAIL: &str = "/run/empty";
 
 /// iked does not start without a private key, even if all peers use pre-shared keys. This one (P-256, the secret number is
 /// 0x0101…01; RFC 5915) never authenticates anybody.

@@ -1,6 +1,6 @@
 //! IO: drives a real OpenIKED, `iked`, on a kernel with PF_KEY and ESP. IKEv2 only.
 //!
-//! One gateway is one daemon in its own network namespace, with the gateway's evidence folder as `/run/iked` and a generated
+//! One gateway is one daemon in its own network namespace, with the gateway's evidence folder as `/run` and a generated
 //! `/etc` (`etc.rs`), so that neither the user `_iked` nor `/etc/iked` must exist on the machine:
 //!
 //! - `etc/iked.conf`: the settings (`conf.rs`), written anew whenever a connection begins or ends to initiate;
@@ -19,17 +19,16 @@ mod log;
 mod probe;
 mod traps;
 
-use std::sync::OnceLock;
-
 use async_trait::async_trait;
-use peer::{Driver, DriverError, Gateway, GatewayConfig, Launch, Missing, Probe};
+use peer::{Driver, DriverError, Gateway, GatewayConfig, Launch, Missing, Place, Probe};
+use tokio::sync::OnceCell;
 
 use probe::Found;
 
 /// Driver of OpenIKED's `iked`.
 #[derive(Debug, Default)]
 pub struct OpenIked {
-    found: OnceLock<Result<Found, Missing>>,
+    found: OnceCell<Result<Found, Missing>>,
 }
 
 impl OpenIked {
@@ -38,8 +37,8 @@ impl OpenIked {
         OpenIked::default()
     }
 
-    fn found(&self) -> Result<&Found, Missing> {
-        self.found.get_or_init(probe::find).as_ref().map_err(Missing::clone)
+    async fn found(&self, place: &Place) -> Result<&Found, Missing> {
+        self.found.get_or_init(|| probe::find(place)).await.as_ref().map_err(Missing::clone)
     }
 }
 
@@ -49,8 +48,10 @@ impl Driver for OpenIked {
         "openiked"
     }
 
-    fn probe(&self) -> Result<Probe, Missing> {
-        Ok(self.found()?.probe())
+    async fn probe(&self, place: &Place) -> Result<Probe, Missing> {
+        let found = self.found(place).await?;
+        probe::try_out(found, place).await?;
+        Ok(found.probe())
     }
 
     fn remember(&self, probe: &Probe) {
@@ -65,7 +66,7 @@ impl Driver for OpenIked {
     }
 
     async fn start(&self, launch: Launch) -> Result<Box<dyn Gateway>, DriverError> {
-        let found = self.found()?.clone();
+        let found = self.found(&launch.place()).await?.clone();
         Ok(Box::new(gateway::Iked::start(found, launch).await?))
     }
 }

@@ -1,23 +1,27 @@
 //! Is iked here, which one, and does the kernel have what it needs?
 
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::Stdio;
 
-use peer::{Capability, Missing, Probe};
+use peer::{Capability, Connection, DriverError, GatewayConfig, Home, KernelSa, Launch, Missing, Place, Probe, ROOTS_COMMAND};
 use rustix::net::{AddressFamily, Protocol, RawProtocol, SocketType};
 use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc::unbounded_channel;
 
-/// Where the package puts the daemon, without the leading `/`.
-const PROGRAM: &str = "usr/sbin/iked";
+use crate::gateway::Iked;
+
+/// Where the package puts the programs.
+const IKED: &str = "/usr/sbin/iked";
+const IKECTL: &str = "/usr/sbin/ikectl";
 
 /// A daemon that can be used.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Found {
+    pub(crate) home: Home,
+    /// Both as the daemon sees them.
     pub(crate) iked: PathBuf,
     pub(crate) ikectl: PathBuf,
-    /// Folder of libraries that came with a private root.
-    pub(crate) libraries: Option<PathBuf>,
     pub(crate) version: String,
 }
 
@@ -35,49 +39,63 @@ impl Found {
     }
 }
 
-/// Looks for the daemon (installed, else in a private root), then asks the process and the kernel for what it needs.
-pub(crate) fn find() -> Result<Found, Missing> {
-    let found = find_program()?;
+/// Looks for the daemon, then asks the process and the kernel for what it needs.
+pub(crate) async fn find(place: &Place) -> Result<Found, Missing> {
+    let found = find_program().await?;
     privilege_separation()?;
     pf_key()?;
-    esp()?;
+    KernelSa::Esp.accepted(place).await.map_err(|said| Missing {
+        what: format!("this kernel has no ESP: {said}"),
+        hint: "modprobe esp4 esp6, or use a kernel with CONFIG_INET_ESP".into(),
+    })?;
     Ok(found)
 }
 
-fn find_program() -> Result<Found, Missing> {
-    let installed = Path::new("/").join(PROGRAM);
-    let root = if installed.is_file() { PathBuf::from("/") } else { peer::private_root("openiked", PROGRAM).ok_or_else(absent)? };
-    let libraries = if root == Path::new("/") { None } else { libraries(&root) };
-    let (iked, ikectl) = (root.join(PROGRAM), root.join("usr/sbin/ikectl"));
-    if !ikectl.is_file() {
-        return Err(Missing { what: format!("{} is not there", ikectl.display()), hint: peer::ROOTS_COMMAND.into() });
+async fn find_program() -> Result<Found, Missing> {
+    let home = Home::candidates("openiked").into_iter().find(|home| home.file(IKED).is_file());
+    let home = home
+        .ok_or_else(|| Missing { what: "OpenIKED's iked is neither installed nor in a private root".into(), hint: ROOTS_COMMAND.into() })?;
+    let bad = |what: String| Missing { what: format!("the iked of {} {what}", home.describe()), hint: home.remedy() };
+    if !home.file(IKECTL).is_file() {
+        return Err(bad("comes without ikectl".into()));
     }
-    let mut ask = Command::new(&iked);
-    ask.arg("-V").stdin(Stdio::null());
-    if let Some(libraries) = &libraries {
-        ask.env("LD_LIBRARY_PATH", libraries);
-    }
-    let told =
-        ask.output().map_err(|e| Missing { what: format!("{} does not run: {e}", iked.display()), hint: peer::ROOTS_COMMAND.into() })?;
+    let told = home.command(IKED).arg("-V").stdin(Stdio::null()).kill_on_drop(true).output().await;
+    let told = told.map_err(|e| bad(format!("does not run: {e}")))?;
     // "OpenIKED 7.2"
     let text = [told.stdout, told.stderr].concat();
     let text = String::from_utf8_lossy(&text);
     match text.trim().strip_prefix("OpenIKED").map(str::trim) {
-        Some(version) if !version.is_empty() => Ok(Found { iked, ikectl, libraries, version: version.to_owned() }),
-        _ => Err(Missing { what: format!("{} does not run: it says {:?}", iked.display(), text.trim()), hint: peer::ROOTS_COMMAND.into() }),
+        Some(version) if !version.is_empty() => {
+            let version = version.to_owned();
+            Ok(Found { home, iked: IKED.into(), ikectl: IKECTL.into(), version })
+        }
+        _ => Err(bad(format!("does not run: it says {:?}", text.trim()))),
     }
 }
 
-fn absent() -> Missing {
-    Missing { what: "OpenIKED's iked is neither installed nor in a private root".into(), hint: peer::ROOTS_COMMAND.into() }
+/// Starts the daemon with a connection.
+pub(crate) async fn try_out(found: &Found, place: &Place) -> Result<(), Missing> {
+    load(found, place).await.map_err(|e| Missing {
+        what: format!("the iked {} of {} cannot be used: {e}", found.version, found.home.describe()),
+        hint: found.home.remedy(),
+    })
 }
 
-/// `usr/lib/<architecture>` of a private root, when it has libraries of its own.
-fn libraries(root: &Path) -> Option<PathBuf> {
-    let folders = std::fs::read_dir(root.join("usr/lib")).ok()?.filter_map(|e| Some(e.ok()?.path()));
-    folders.filter(|p| p.is_dir()).find(|p| {
-        std::fs::read_dir(p).is_ok_and(|mut files| files.any(|f| f.is_ok_and(|f| f.file_name().to_string_lossy().starts_with("lib"))))
-    })
+async fn load(found: &Found, place: &Place) -> Result<(), DriverError> {
+    let connection = Connection {
+        ike_proposals: vec!["aes128-sha256-ecp256".into()],
+        esp_proposals: vec!["aes128-sha1".into()],
+        local_ts: ["192.0.2.0/25".parse()].into_iter().flatten().collect(),
+        remote_ts: ["192.0.2.128/25".parse()].into_iter().flatten().collect(),
+        ..Connection::plain("probe", "peer", [127, 0, 0, 1].into(), Some([127, 0, 0, 2].into()))
+    };
+    let config = GatewayConfig { name: "probe".into(), connections: vec![connection], ..GatewayConfig::default() };
+    // Nobody listens to what happens.
+    let (events, _) = unbounded_channel();
+    let Place { dir, spawner, inside } = place.clone();
+    std::fs::create_dir_all(&dir).map_err(|e| crate::daemon::io_error("probe", "creating a folder", e))?;
+    let mut iked = Iked::start(found.clone(), Launch { config, dir, spawner, inside, seed: 0, events }).await?;
+    peer::Gateway::stop(&mut iked, true).await
 }
 
 /// iked becomes another user. In a user namespace that knows only one, it cannot.
@@ -120,25 +138,6 @@ fn pf_key() -> Result<(), Missing> {
             hint: "modprobe af_key, or use a kernel with CONFIG_NET_KEY".into(),
         }),
     }
-}
-
-/// Tries to add an SA in a network namespace that ends with the attempt.
-fn esp() -> Result<(), Missing> {
-    let added = Command::new("unshare")
-        .args(["--net", "ip", "xfrm", "state", "add", "src", "127.0.0.1", "dst", "127.0.0.2", "proto", "esp", "spi", "0x1000"])
-        .args(["mode", "tunnel", "enc", "cbc(aes)", "0x00112233445566778899aabbccddeeff"])
-        .args(["auth-trunc", "hmac(sha1)", "0x00112233445566778899aabbccddeeff00112233", "96"])
-        .stdin(Stdio::null())
-        .output();
-    let said = match added {
-        Ok(done) if done.status.success() => return Ok(()),
-        Ok(done) => String::from_utf8_lossy(&done.stderr).trim().to_owned(),
-        Err(e) => format!("unshare: {e}"),
-    };
-    Err(Missing {
-        what: format!("this kernel has no ESP: {said}"),
-        hint: "modprobe esp4 esp6, or use a kernel with CONFIG_INET_ESP".into(),
-    })
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ const BOTH: (Who, Who) = (Who::OpenIked, Who::OpenIked);
 
 /// Brings a tunnel up from the west, checks what both sides tell, sends something through, says goodbye.
 async fn comes_up(who: (Who, Who), tweak: impl FnOnce(&mut Connection, &mut Connection)) {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     let (mut west, mut east) = lab.pair(who, tweak).await;
     let outcome = west.gateway.initiate("west-east", LONG).await.unwrap();
     assert_eq!(outcome, Outcome::Established, "west\n{}\neast\n{}", west.log(), east.log());
@@ -109,7 +109,7 @@ async fn all_kinds_of_algorithms_come_up() {
 #[tokio::test]
 async fn ipv6_and_transport_mode_come_up() {
     for who in [BOTH, (Who::StrongSwan, Who::OpenIked)] {
-        let Some(lab) = Lab::new() else { return };
+        let Some(lab) = Lab::new().await else { return };
         let (mut west, mut east) = lab
             .pair(who, |w, e| {
                 for (c, near, far) in [(w, "fd09::1", "fd09::2"), (e, "fd09::2", "fd09::1")] {
@@ -131,7 +131,7 @@ async fn ipv6_and_transport_mode_come_up() {
 
 /// Initiates from the west; expects failure; returns the driver's reason.
 async fn fails(who: (Who, Who), tweak: impl FnOnce(&mut Connection, &mut Connection)) -> Option<String> {
-    let lab = Lab::new()?;
+    let lab = Lab::new().await?;
     let (mut west, _east) = lab.pair(who, tweak).await;
     let outcome = west.gateway.initiate("west-east", LONG).await.unwrap();
     let Outcome::Failed { reason } = outcome else { panic!("{outcome:?}\n{}", west.log()) };
@@ -166,7 +166,7 @@ async fn selectors_that_do_not_meet_fail() {
 
 #[tokio::test]
 async fn a_trap_brings_the_tunnel_up_and_comes_back() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     let tweak = |w: &mut Connection, _: &mut Connection| (w.start_action, w.close_action) = (ChildAction::Trap, ChildAction::Trap);
     let (mut west, mut east) = lab.pair(BOTH, tweak).await;
     let up = |e: &GatewayEventKind| matches!(e, GatewayEventKind::ChildUp { .. });
@@ -189,7 +189,7 @@ async fn a_trap_brings_the_tunnel_up_and_comes_back() {
 
 #[tokio::test]
 async fn what_it_has_not_is_refused_before_it_starts() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     let mut config = lab.config("west");
     config.connections[0].esp_proposals = vec!["aes128gcm16".into()];
     match lab.start(Who::OpenIked, config).await.err() {

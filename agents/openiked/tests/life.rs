@@ -23,7 +23,7 @@ fn up(e: &GatewayEventKind) -> bool {
 
 #[tokio::test]
 async fn a_killed_daemon_restarts_without_sas_and_keeps_the_keys_of_both_lives() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     let (mut west, _east) = lab.pair(BOTH, |_, _| {}).await;
     assert_eq!(west.gateway.initiate("west-east", LONG).await.unwrap(), Outcome::Established);
     let first = west.gateway.pid().unwrap();
@@ -46,7 +46,7 @@ async fn a_killed_daemon_restarts_without_sas_and_keeps_the_keys_of_both_lives()
 
 #[tokio::test]
 async fn a_daemon_that_was_told_to_end_says_goodbye_and_comes_back() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     let (mut west, mut east) = lab.pair(BOTH, |_, _| {}).await;
     for _ in 0..3 {
         assert_eq!(west.gateway.initiate("west-east", LONG).await.unwrap(), Outcome::Established);
@@ -60,7 +60,7 @@ async fn a_daemon_that_was_told_to_end_says_goodbye_and_comes_back() {
 
 #[tokio::test]
 async fn an_end_that_nobody_asked_for_is_told() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     let mut west = lab.start(Who::OpenIked, lab.config("west")).await.unwrap();
     let pid = rustix::process::Pid::from_raw(west.gateway.pid().unwrap() as i32).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
@@ -73,7 +73,7 @@ async fn an_end_that_nobody_asked_for_is_told() {
 
 #[tokio::test]
 async fn a_paused_daemon_is_silent_and_can_still_be_stopped() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     let (mut west, mut east) = lab.pair(BOTH, |_, _| {}).await;
     east.gateway.pause(true).await.unwrap();
     assert!(east.gateway.describe().await.starts_with("paused"));
@@ -90,7 +90,7 @@ async fn a_paused_daemon_is_silent_and_can_still_be_stopped() {
 
 #[tokio::test]
 async fn dropping_a_gateway_kills_its_daemon() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     let west = lab.start(Who::OpenIked, lab.config("west")).await.unwrap();
     let pid = west.gateway.pid().unwrap();
     drop(west);
@@ -105,7 +105,7 @@ async fn dropping_a_gateway_kills_its_daemon() {
 
 #[tokio::test]
 async fn rekeying_tells_the_new_keys() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     for who in [BOTH, (Who::OpenIked, Who::StrongSwan), (Who::StrongSwan, Who::OpenIked)] {
         let (mut west, mut east) =
             lab.pair(who, |w, _| (w.child_rekey, w.ike_rekey) = (Some(Duration::from_secs(30)), Some(Duration::from_secs(100)))).await;
@@ -140,7 +140,7 @@ async fn rekeying_tells_the_new_keys() {
 
 #[tokio::test]
 async fn a_failed_attempt_is_over_and_can_be_repeated() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     let (mut west, _east) = lab.pair(BOTH, |w, _| w.psk = "wrong".into()).await;
     for tries in 1..3 {
         let outcome = west.gateway.initiate("west-east", LONG).await.unwrap();
@@ -158,7 +158,7 @@ async fn a_failed_attempt_is_over_and_can_be_repeated() {
 
 #[tokio::test]
 async fn a_connection_that_starts_by_itself_comes_up_and_comes_back() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     let tweak = |w: &mut Connection, _: &mut Connection| (w.start_action, w.close_action) = (ChildAction::Start, ChildAction::Start);
     let (mut west, mut east) = lab.pair(BOTH, tweak).await;
     west.until("child up", up).await;

@@ -6,6 +6,7 @@
 mod authentication;
 mod children;
 mod config;
+mod kernel;
 mod keys;
 mod misbehave;
 mod options;
@@ -15,6 +16,7 @@ mod special;
 pub use authentication::*;
 pub use children::*;
 pub use config::*;
+pub use kernel::*;
 pub use keys::*;
 pub use misbehave::*;
 pub use options::*;
@@ -64,6 +66,8 @@ pub enum Capability {
     Eap,
     /// Additional key exchanges: IKE_INTERMEDIATE and IKE_FOLLOWUP_KE (RFC 9370).
     AdditionalKe,
+    /// ML-KEM as a key exchange (FIPS 203).
+    MlKem,
     /// Several child SAs under one IKE SA ([`Connection::more_children`]).
     MoreChildren,
     /// Deliberate misbehaviour ([`Misbehave`]).
@@ -154,6 +158,17 @@ impl Inside for NoInside {
     }
 }
 
+/// A node and a folder: where a driver tries its daemon before it is used.
+#[derive(Clone)]
+pub struct Place {
+    /// Folder for configuration, logs and sockets. It need not exist.
+    pub dir: PathBuf,
+    /// Starts processes inside the node.
+    pub spawner: Arc<dyn Spawner>,
+    /// The node's inside.
+    pub inside: Arc<dyn Inside>,
+}
+
 /// Everything a driver needs to start one gateway.
 pub struct Launch {
     /// Neutral settings.
@@ -168,6 +183,13 @@ pub struct Launch {
     pub seed: u64,
     /// Where to send what happens in the daemon.
     pub events: tokio::sync::mpsc::UnboundedSender<GatewayEvent>,
+}
+
+impl Launch {
+    /// Returns where a driver may try its daemon that has not been probed yet.
+    pub fn place(&self) -> Place {
+        Place { dir: self.dir.join("probe"), spawner: Arc::clone(&self.spawner), inside: Arc::clone(&self.inside) }
+    }
 }
 
 /// Something that happened in a gateway, told by the daemon itself.
@@ -247,10 +269,10 @@ pub struct Accepted {
 pub trait Driver: Send + Sync {
     /// Short name used in pairings: `strongswan`.
     fn name(&self) -> &'static str;
-    /// Is it here, which version, and what can it do?
-    fn probe(&self) -> Result<Probe, Missing>;
+    /// Looks for the implementation, starts it, loads a connection, and asks it what it can do.
+    async fn probe(&self, place: &Place) -> Result<Probe, Missing>;
     /// Takes over what an earlier probe found in a world like this one, so that it is not looked for again: starting the daemon
-    /// just to ask for its version is dear in a pocket. What it does not understand, it ignores.
+    /// just to ask it is dear in a pocket. What it does not understand, it ignores.
     fn remember(&self, _probe: &Probe) {}
     /// Is there a setting that the daemon is known to refuse? Nothing is started, and `Ok` is no promise.
     fn check(&self, _config: &GatewayConfig, _probe: &Probe) -> Result<(), DriverError> {

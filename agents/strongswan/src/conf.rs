@@ -1,4 +1,4 @@
-//! `strongswan.conf` of one gateway. Paths in it are the daemon's: its `/run` is the gateway's folder.
+//! The daemon's settings (strongswan.conf(5)). Paths in them are the daemon's: its `/run` is the gateway's folder.
 
 use std::time::Duration;
 
@@ -7,8 +7,9 @@ use peer::{GatewayConfig, HalfOpen, Options};
 use crate::probe::{DataPath, Found};
 use crate::vici::SOCKET;
 
-/// Name of the configuration file in the gateway's folder.
-pub(crate) const FILE: &str = "strongswan.conf";
+/// Name of the configuration file in the gateway's folder: one of those in `/run` that the AppArmor profile of Debian's and Ubuntu's
+/// package lets charon read (`/run/charon.*`).
+pub(crate) const FILE: &str = "charon.conf";
 /// Name of the log in the gateway's folder.
 pub(crate) const LOG: &str = "charon.log";
 /// Where the gateway's folder is mounted for the daemon.
@@ -16,7 +17,7 @@ pub(crate) const MOUNT: &str = "/run";
 
 /// Everything the lab may ask for, and nothing that reaches out of the namespace: no af-alg (it would use the host kernel's
 /// ciphers), no curl, no dhcp, no bypass-lan (it would shunt the lab's own subnets).
-const PLUGINS: [&str; 31] = [
+const PLUGINS: [&str; 32] = [
     "random",
     "nonce",
     "aes",
@@ -31,6 +32,7 @@ const PLUGINS: [&str; 31] = [
     "x509",
     "pubkey",
     "openssl",
+    "ml",
     "gmp",
     "curve25519",
     "gcm",
@@ -132,7 +134,7 @@ mod tests {
 
     fn found(data_path: DataPath) -> Found {
         let plugins = PLUGINS.iter().map(|p| (*p).to_owned()).filter(|p| p != "ccm").collect();
-        Found { program: PathBuf::from("charon"), version: "5.9.8".into(), plugins, data_path }
+        Found { home: peer::Home::system(), program: PathBuf::from("charon"), version: "5.9.8".into(), plugins, data_path }
     }
 
     #[test]

@@ -52,7 +52,9 @@ impl Daemon {
         let out = append(&launch.dir.join("charon.out")).map_err(doing("opening charon.out"))?;
         let err = out.try_clone().map_err(doing("opening charon.out"))?;
         let program = found.program.to_string_lossy();
-        let mut command = launch.spawner.command(&program, &[], &[(launch.dir.clone(), PathBuf::from(MOUNT))]);
+        let mut binds = vec![(launch.dir.clone(), PathBuf::from(MOUNT))];
+        binds.extend(found.home.binds());
+        let mut command = launch.spawner.command(&program, &[], &binds);
         command
             .env("STRONGSWAN_CONF", format!("{MOUNT}/{FILE}"))
             .stdin(std::process::Stdio::null())

@@ -31,7 +31,7 @@ impl Charon {
     pub(crate) async fn start(found: Found, launch: Launch) -> Result<Charon, DriverError> {
         let name = &launch.config.name;
         std::fs::create_dir_all(&launch.dir).map_err(|e| io_error(name, "creating the gateway's folder", e))?;
-        std::fs::write(launch.dir.join(FILE), render(&found, &launch.config)).map_err(|e| io_error(name, "writing strongswan.conf", e))?;
+        std::fs::write(launch.dir.join(FILE), render(&found, &launch.config)).map_err(|e| io_error(name, "writing charon.conf", e))?;
         // A folder that is used again must not give the keys of another run.
         match std::fs::remove_file(launch.dir.join(LOG)) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(io_error(name, "removing an old charon.log", e)),

@@ -2,14 +2,16 @@
 //!
 //! One gateway is one daemon in its own network namespace and with its own `/run`, which is the gateway's evidence folder:
 //!
-//! - `strongswan.conf`: what the daemon was started with (`conf.rs`);
+//! - `charon.conf`: what the daemon was started with (`conf.rs`);
 //! - `charon.log`: appended to by every life of the daemon; keys are read from it (`keylog.rs`);
 //! - `charon.vici`: the control socket (`vici.rs`, used by `load.rs`, `initiate.rs`, `events.rs`, `traps.rs`);
 //! - `charon.out`: standard output and error.
 //!
-//! `daemon.rs` is one life of the process, `gateway.rs` the driver's face of all of them.
+//! `daemon.rs` is one life of the process, `gateway.rs` the driver's face of all of them; `probe.rs` finds the daemon, `answers.rs` asks
+//! it what it can do.
 
 mod algorithms;
+mod answers;
 mod auth;
 mod conf;
 mod daemon;
@@ -24,10 +26,9 @@ mod refusals;
 mod traps;
 mod vici;
 
-use std::sync::OnceLock;
-
 use async_trait::async_trait;
-use peer::{Driver, DriverError, Gateway, Launch, Missing, Probe};
+use peer::{Driver, DriverError, Gateway, Launch, Missing, Place, Probe};
+use tokio::sync::OnceCell;
 
 use probe::Found;
 pub use probe::{DataPath, tun};
@@ -35,7 +36,7 @@ pub use probe::{DataPath, tun};
 /// Driver of strongSwan's `charon`.
 #[derive(Debug, Default)]
 pub struct StrongSwan {
-    found: OnceLock<Result<Found, Missing>>,
+    found: OnceCell<Result<Found, Missing>>,
 }
 
 impl StrongSwan {
@@ -45,12 +46,12 @@ impl StrongSwan {
     }
 
     /// How this machine's daemon would carry ESP.
-    pub fn data_path(&self) -> Result<DataPath, Missing> {
-        Ok(self.found()?.data_path)
+    pub async fn data_path(&self, place: &Place) -> Result<DataPath, Missing> {
+        Ok(self.found(place).await?.data_path)
     }
 
-    fn found(&self) -> Result<&Found, Missing> {
-        self.found.get_or_init(probe::find).as_ref().map_err(Missing::clone)
+    async fn found(&self, place: &Place) -> Result<&Found, Missing> {
+        self.found.get_or_init(|| probe::find(place)).await.as_ref().map_err(Missing::clone)
     }
 }
 
@@ -60,8 +61,9 @@ impl Driver for StrongSwan {
         "strongswan"
     }
 
-    fn probe(&self) -> Result<Probe, Missing> {
-        Ok(self.found()?.probe())
+    async fn probe(&self, place: &Place) -> Result<Probe, Missing> {
+        let found = self.found(place).await?;
+        Ok(found.probe(&probe::ask(found, place).await?))
     }
 
     fn remember(&self, probe: &Probe) {
@@ -72,7 +74,7 @@ impl Driver for StrongSwan {
     }
 
     async fn start(&self, launch: Launch) -> Result<Box<dyn Gateway>, DriverError> {
-        let found = self.found()?.clone();
+        let found = self.found(&launch.place()).await?.clone();
         Ok(Box::new(gateway::Charon::start(found, launch).await?))
     }
 }

@@ -4,13 +4,12 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use peer::{Capability, Missing, Probe};
+use peer::{Capability, DriverError, Home, KernelSa, Missing, Place, Probe, ROOTS_COMMAND};
 use serde::{Deserialize, Serialize};
 
-const INSTALL: &str = "apt-get install strongswan-charon strongswan-swanctl libcharon-extra-plugins libstrongswan-extra-plugins \
-                       libstrongswan-standard-plugins";
+use crate::answers::{self, Answers};
 
 /// Where distributions put the daemon.
 const DAEMONS: [&str; 4] =
@@ -28,27 +27,33 @@ pub enum DataPath {
     Libipsec,
 }
 
-/// An installed daemon.
+/// A daemon that can be started.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Found {
+    pub(crate) home: Home,
+    /// As the daemon itself sees it.
     pub(crate) program: PathBuf,
     pub(crate) version: String,
+    /// Names of the plugins that are there; whether they load is another question.
     pub(crate) plugins: Vec<String>,
     pub(crate) data_path: DataPath,
 }
 
 impl Found {
-    pub(crate) fn probe(&self) -> Probe {
+    /// Returns what the daemon said of itself (`answers`) in the lab's words.
+    pub(crate) fn probe(&self, answers: &Answers) -> Probe {
         use Capability::*;
-        let mut capabilities = vec![Ikev1, Aggressive, Ikev2, UdpEsp, Mobike, MoreChildren];
-        let all = |plugins: &[&str]| plugins.iter().all(|p| self.has(p));
+        let mut capabilities = vec![Ikev2, UdpEsp, Mobike, MoreChildren];
+        if answers.ikev1 {
+            capabilities.extend([Ikev1, Aggressive]);
+        }
+        let all = |plugins: &[&str]| plugins.iter().all(|p| answers.plugins.iter().any(|loaded| loaded == p));
         if all(&["x509", "pubkey", "pkcs8"]) {
             capabilities.extend([Certificates, CertificateChains]);
         }
         capabilities.extend(all(&["eap-identity", "eap-md5", "eap-mschapv2"]).then_some(Eap));
-        // From 6.0 on (RFC 9370).
-        let major = self.version.split('.').next().and_then(|v| v.parse::<u32>().ok());
-        capabilities.extend(major.is_some_and(|v| v >= 6).then_some(AdditionalKe));
+        capabilities.extend(answers.additional_ke.then_some(AdditionalKe));
+        capabilities.extend(answers.ml_kem.then_some(MlKem));
         let data_path = match self.data_path {
             DataPath::Libipsec => "kernel-libipsec (UDP-encapsulated tunnel mode)",
             DataPath::Kernel { ah } => {
@@ -64,28 +69,41 @@ impl Found {
     pub(crate) fn has(&self, plugin: &str) -> bool {
         self.plugins.iter().any(|p| p == plugin)
     }
+
+    /// A daemon that is there and does not do what it must.
+    fn broken(&self, what: &DriverError) -> Missing {
+        let place = self.home.describe();
+        let hint = if self.home.is_private() {
+            self.home.remedy()
+        } else {
+            format!("see {} --version, or: {ROOTS_COMMAND}", self.program.display())
+        };
+        Missing { what: format!("the charon {} of {place} cannot be used: {what}", self.version), hint }
+    }
 }
 
-/// Looks for the daemon; asks it for its version and the kernel for ESP.
-pub(crate) fn find() -> Result<Found, Missing> {
+/// Looks for the daemon, and asks the kernel for ESP.
+pub(crate) async fn find(place: &Place) -> Result<Found, Missing> {
     let in_path = std::env::var_os("PATH").map(|path| std::env::split_paths(&path).map(|d| d.join("charon")).collect::<Vec<_>>());
-    let program = DAEMONS
-        .iter()
-        .map(PathBuf::from)
-        .chain(in_path.unwrap_or_default())
-        .find(|p| p.is_file())
-        .ok_or_else(|| missing("strongSwan's charon is not installed"))?;
-    let version = version(&program)?;
-    let plugins = plugins(&program);
+    let in_path = in_path.unwrap_or_default();
+    let found = Home::candidates("strongswan").into_iter().find_map(|home| {
+        let elsewhere = if home.is_private() { &[][..] } else { in_path.as_slice() };
+        let mut programs = DAEMONS.iter().map(PathBuf::from).chain(elsewhere.iter().cloned());
+        let program = programs.find(|p| home.file(p).is_file())?;
+        Some((home, program))
+    });
+    let (home, program) = found.ok_or_else(|| missing("strongSwan's charon is neither installed nor in a private root"))?;
+    let version = version(&home, &program, place).await?;
+    let plugins = plugins(&home, &program);
     for needed in ["vici", "kernel-netlink", "socket-default", "openssl"] {
         if !plugins.iter().any(|p| p == needed) {
-            return Err(missing(&format!("strongSwan's plugin {needed} is not installed")));
+            return Err(missing(&format!("the charon of {} has no plugin {needed}", home.describe())));
         }
     }
-    let data_path = if kernel_does("esp", &["enc", "cbc(aes)", KEY]) {
-        DataPath::Kernel { ah: kernel_does("ah", &[]) }
+    let data_path = if KernelSa::Esp.accepted(place).await.is_ok() {
+        DataPath::Kernel { ah: KernelSa::Ah.accepted(place).await.is_ok() }
     } else if !plugins.iter().any(|p| p == "kernel-libipsec") {
-        return Err(missing("this kernel has no ESP, and strongSwan's plugin kernel-libipsec is not installed"));
+        return Err(missing(&format!("this kernel has no ESP, and the charon of {} has no plugin kernel-libipsec", home.describe())));
     } else {
         tun().map_err(|e| Missing {
             what: format!("this kernel has no ESP, and kernel-libipsec needs /dev/net/tun: {e}"),
@@ -93,7 +111,12 @@ pub(crate) fn find() -> Result<Found, Missing> {
         })?;
         DataPath::Libipsec
     };
-    Ok(Found { program, version, plugins, data_path })
+    Ok(Found { home, program, version, plugins, data_path })
+}
+
+/// Starts the daemon and asks it what it can do.
+pub(crate) async fn ask(found: &Found, place: &Place) -> Result<Answers, Missing> {
+    answers::ask(found, place).await.map_err(|e| found.broken(&e))
 }
 
 /// Can this process open the device that kernel-libipsec makes its interface with?
@@ -109,25 +132,32 @@ pub fn tun() -> io::Result<()> {
 }
 
 fn missing(what: &str) -> Missing {
-    Missing { what: what.into(), hint: INSTALL.into() }
+    Missing { what: what.into(), hint: ROOTS_COMMAND.into() }
 }
 
-fn version(program: &Path) -> Result<String, Missing> {
-    let told = Command::new(program).arg("--version").stdin(Stdio::null()).output();
-    let told = told.map_err(|e| missing(&format!("{} does not run: {e}", program.display())))?;
+async fn version(home: &Home, program: &Path, place: &Place) -> Result<String, Missing> {
+    let bad = |what: String| Missing { what: format!("the charon of {} {what}", home.describe()), hint: home.remedy() };
+    // It reads its settings even for that; those of the system need not be there, and only a file will do.
+    let settings = place.dir.join("none.conf");
+    let written = std::fs::create_dir_all(&place.dir).and_then(|()| std::fs::write(&settings, ""));
+    written.map_err(|e| bad(format!("cannot be asked: {}: {e}", settings.display())))?;
+    let told =
+        home.command(program).arg("--version").env("STRONGSWAN_CONF", &settings).stdin(Stdio::null()).kill_on_drop(true).output().await;
+    let told = told.map_err(|e| bad(format!("does not run: {e}")))?;
     let text = String::from_utf8_lossy(&told.stdout);
     // "Linux strongSwan 5.9.8"
     match text.split_once("strongSwan").map(|(_, v)| v.trim()) {
         Some(v) if !v.is_empty() => Ok(v.lines().next().unwrap_or(v).to_owned()),
-        _ => Err(missing(&format!("{} is not strongSwan's charon: it says {:?}", program.display(), text.trim()))),
+        _ => Err(bad(format!("does not run: it says {:?}", format!("{}{}", text, String::from_utf8_lossy(&told.stderr)).trim()))),
     }
 }
 
 /// Names of the plugins beside the daemon, or where distributions keep them.
-fn plugins(program: &Path) -> Vec<String> {
+fn plugins(home: &Home, program: &Path) -> Vec<String> {
     let beside = program.parent().map(|d| d.join("plugins"));
     let usual = ["/usr/lib/ipsec/plugins", "/usr/lib64/ipsec/plugins", "/usr/lib64/strongswan/plugins", "/usr/lib/strongswan/plugins"];
-    let Some(entries) = beside.into_iter().chain(usual.map(PathBuf::from)).find_map(|d| std::fs::read_dir(d).ok()) else {
+    let folders = beside.into_iter().chain(usual.map(PathBuf::from));
+    let Some(entries) = folders.into_iter().find_map(|d| std::fs::read_dir(home.file(d)).ok()) else {
         return Vec::new();
     };
     let mut names: Vec<String> = entries
@@ -136,23 +166,4 @@ fn plugins(program: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
-}
-
-const KEY: &str = "0x00112233445566778899aabbccddeeff";
-
-/// Tries to add an SA in a network namespace that ends with the attempt. `false` also when it cannot be tried.
-fn kernel_does(proto: &str, cipher: &[&str]) -> bool {
-    let attempt = |unshare: &[&str]| {
-        Command::new("unshare")
-            .args(unshare)
-            .args(["ip", "xfrm", "state", "add", "src", "127.0.0.1", "dst", "127.0.0.2", "proto", proto, "spi", "0x1000", "mode", "tunnel"])
-            .args(cipher)
-            .args(["auth-trunc", "hmac(sha1)", "0x00112233445566778899aabbccddeeff00112233", "96"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|s| s.success())
-    };
-    attempt(&["--net"]) || attempt(&["--user", "--map-root-user", "--net"])
 }

@@ -33,7 +33,7 @@ fn trusting(config: &mut GatewayConfig, ca: &Hierarchy) {
 
 /// Initiates from the west; the outcome and both logs.
 async fn outcome(ike: IkeMode, tweak: impl FnOnce(&mut GatewayConfig, &mut GatewayConfig)) -> Option<(Outcome, String, String)> {
-    let lab = Lab::new()?;
+    let lab = Lab::new().await?;
     let (mut west, east) = lab.pair(ike, tweak).await;
     let outcome = west.gateway.initiate("west-east", LONG).await.unwrap();
     Some((outcome, west.log(), east.log()))
@@ -193,7 +193,7 @@ async fn a_childless_ike_sa_gets_its_child_later() {
 
 #[tokio::test]
 async fn what_charon_cannot_do_is_refused_by_name() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     type Tweak = fn(&mut GatewayConfig);
     let tweaks: [(&str, Tweak); 4] = [
         ("clock_offset", |c| c.clock_offset = -86_400),

@@ -19,7 +19,7 @@ fn reaches(lab: &Lab, to: &str) -> bool {
 
 #[tokio::test]
 async fn ipv6_works_outside_and_inside() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     for (side, address) in [("west", "fd01::1/64"), ("east", "fd02::1/64")] {
         lab.run(side, &["ip", "addr", "add", address, "dev", "lo", "nodad"]);
     }
@@ -44,7 +44,7 @@ async fn ipv6_works_outside_and_inside() {
 
 #[tokio::test]
 async fn an_idle_child_is_closed_with_a_delete_and_the_ike_sa_stays() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     for ike in [IkeMode::V2, IkeMode::V1Main] {
         let tweak = |w: &mut GatewayConfig, _: &mut GatewayConfig| w.connections[0].inactivity = Some(Duration::from_secs(2));
         let (mut west, mut east) = lab.pair(ike, tweak).await;
@@ -63,7 +63,7 @@ async fn an_idle_child_is_closed_with_a_delete_and_the_ike_sa_stays() {
 
 #[tokio::test]
 async fn esp_for_a_forgotten_sa_is_dropped_in_silence_until_initial_contact() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     let (mut west, mut east) = lab.pair(IkeMode::V2, |_, _| {}).await;
     assert_eq!(west.gateway.initiate("west-east", LONG).await.unwrap(), Outcome::Established);
     assert!(reaches(&lab, "10.2.0.1"));
@@ -79,7 +79,7 @@ async fn esp_for_a_forgotten_sa_is_dropped_in_silence_until_initial_contact() {
 
 #[tokio::test]
 async fn a_dead_peer_is_found_and_the_child_begun_anew() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     for ike in [IkeMode::V2, IkeMode::V1Main] {
         let tweak = |w: &mut GatewayConfig, _: &mut GatewayConfig| {
             w.connections[0].dpd_delay = Some(Duration::from_secs(1));

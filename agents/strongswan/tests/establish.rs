@@ -11,7 +11,7 @@ use peer::*;
 const LONG: Duration = Duration::from_secs(15);
 
 async fn comes_up(ike: IkeMode) {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     let begun = Instant::now();
     let (mut west, mut east) = lab.pair(ike, |_, _| {}).await;
     let ready = begun.elapsed();
@@ -49,7 +49,7 @@ fn with_dmz(config: &mut GatewayConfig, near: &str, far: &str) {
 
 #[tokio::test]
 async fn two_children_come_up_under_one_ike_sa() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     // kernel-libipsec has no policy for a network without an own address.
     for (side, address) in [("west", "10.1.1.1/24"), ("east", "10.2.1.1/24")] {
         assert!(lab.run(side, &["ip", "addr", "add", address, "dev", "lo"]).status.success());
@@ -78,7 +78,7 @@ async fn two_children_come_up_under_one_ike_sa() {
 
 #[tokio::test]
 async fn a_second_child_is_refused_by_name() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     let (mut west, _east) = lab.pair(IkeMode::V2, |w, _| with_dmz(w, "10.1.1.0/24", "10.2.1.0/24")).await;
     let outcome = west.gateway.initiate("west-east", LONG).await.unwrap();
     let Outcome::Failed { reason } = outcome else { panic!("{outcome:?}") };
@@ -103,7 +103,7 @@ async fn aggressive_mode_comes_up() {
 
 /// Initiates from the west; expects failure within `within`; returns the daemon's reason.
 async fn fails(ike: IkeMode, within: Duration, tweak: impl FnOnce(&mut Connection, &mut Connection)) -> Option<String> {
-    let lab = Lab::new()?;
+    let lab = Lab::new().await?;
     let (mut west, east) = lab.pair(ike, |w, e| tweak(&mut w.connections[0], &mut e.connections[0])).await;
     let begun = Instant::now();
     let outcome = west.gateway.initiate("west-east", LONG).await.unwrap();
@@ -164,7 +164,7 @@ async fn selectors_that_do_not_meet_are_refused() {
 
 #[tokio::test]
 async fn a_silent_peer_is_given_up_after_the_configured_copies() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     let config = lab.config("west", IkeMode::V2);
     let give_up = config.retransmit.give_up();
     let mut west = lab.start(config).await.unwrap();
@@ -181,7 +181,7 @@ async fn a_silent_peer_is_given_up_after_the_configured_copies() {
 
 #[tokio::test]
 async fn nonsense_is_refused_in_charons_words() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     let mut config = lab.config("west", IkeMode::V2);
     config.connections[0].ike_proposals = vec!["rot13-none".into()];
     match lab.start(config).await.err() {

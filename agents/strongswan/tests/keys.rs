@@ -94,7 +94,7 @@ fn tshark(file: &Path, keys: &Keys, filter: &str) -> String {
 }
 
 async fn decrypts(ike: IkeMode, proposal: &str, esp: &str) {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     if Command::new("tshark").arg("-v").output().is_err() {
         eprintln!("skipped: tshark is not installed");
         return;

@@ -17,7 +17,7 @@ fn exists(pid: u32) -> bool {
 
 #[tokio::test]
 async fn a_killed_daemon_restarts_without_sas_and_keeps_the_keys_of_both_lives() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     for ike in [IkeMode::V2, IkeMode::V1Main] {
         let (mut west, mut east) = lab.pair(ike, |_, _| {}).await;
         assert_eq!(west.gateway.initiate("west-east", LONG).await.unwrap(), Outcome::Established);
@@ -43,7 +43,7 @@ async fn a_killed_daemon_restarts_without_sas_and_keeps_the_keys_of_both_lives()
 
 #[tokio::test]
 async fn an_end_that_nobody_asked_for_is_told() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     let mut west = lab.start(lab.config("west", IkeMode::V2)).await.unwrap();
     let pid = rustix::process::Pid::from_raw(west.gateway.pid().unwrap() as i32).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::ABORT).unwrap();
@@ -56,7 +56,7 @@ async fn an_end_that_nobody_asked_for_is_told() {
 
 #[tokio::test]
 async fn a_request_ends_when_the_daemon_is_killed_under_it() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     let mut west = lab.start(lab.config("west", IkeMode::V2)).await.unwrap();
     let pid = rustix::process::Pid::from_raw(west.gateway.pid().unwrap() as i32).unwrap();
     let kill = async {
@@ -75,7 +75,7 @@ fn west_is_initiating(dir: &std::path::Path) -> bool {
 
 #[tokio::test]
 async fn a_paused_daemon_is_silent_and_can_still_be_stopped() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     let (mut west, mut east) = lab.pair(IkeMode::V2, |_, _| {}).await;
     east.gateway.pause(true).await.unwrap();
     let outcome = west.gateway.initiate("west-east", LONG).await.unwrap();
@@ -89,7 +89,7 @@ async fn a_paused_daemon_is_silent_and_can_still_be_stopped() {
 
 #[tokio::test]
 async fn dropping_a_gateway_kills_its_daemon() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     let west = lab.start(lab.config("west", IkeMode::V2)).await.unwrap();
     let pid = west.gateway.pid().unwrap();
     drop(west);
@@ -104,7 +104,7 @@ async fn dropping_a_gateway_kills_its_daemon() {
 
 #[tokio::test]
 async fn rekeying_tells_the_new_keys() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     let tweak = |w: &mut GatewayConfig, _: &mut GatewayConfig| {
         w.connections[0].child_rekey = Some(Duration::from_secs(1));
         w.connections[0].ike_rekey = Some(Duration::from_secs(3));

@@ -15,7 +15,7 @@ fn knock(lab: &Lab) {
 
 #[tokio::test]
 async fn traffic_brings_a_trapped_connection_up() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     for ike in [IkeMode::V2, IkeMode::V1Main] {
         let (mut west, _east) = lab.pair(ike, |w, _| w.connections[0].start_action = ChildAction::Trap).await;
         knock(&lab);
@@ -25,7 +25,7 @@ async fn traffic_brings_a_trapped_connection_up() {
 
 #[tokio::test]
 async fn each_packet_after_a_refusal_begins_a_new_quick_mode() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     let tweak = |w: &mut GatewayConfig, _: &mut GatewayConfig| {
         w.connections[0].start_action = ChildAction::Trap;
         w.connections[0].esp_proposals = vec!["aes256-sha512".into()];
@@ -45,7 +45,7 @@ async fn each_packet_after_a_refusal_begins_a_new_quick_mode() {
 
 #[tokio::test]
 async fn a_dead_peer_leaves_a_trap_that_works() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new().await else { return };
     let tweak = |w: &mut GatewayConfig, _: &mut GatewayConfig| {
         w.connections[0].dpd_delay = Some(Duration::from_secs(1));
         w.connections[0].dpd_action = ChildAction::Trap;

@@ -3,7 +3,7 @@
 use super::exit::{CliError, Exit};
 use super::print;
 use crate::run::drivers;
-use crate::run::worlds::{self, Inventory, Worlds};
+use crate::run::worlds::{Inventory, Worlds};
 use crate::world::pocket;
 use crate::world::probe::{Feature, features};
 
@@ -16,9 +16,10 @@ pub async fn doctor() -> Result<Exit, CliError> {
         out.push_str(&line(f));
     }
     out.push_str("\ngateway implementations in the host world\n");
-    let mut gateways = implementations(&mut out, &worlds::inventory(&drivers::names()));
+    let worlds = Worlds::default();
+    let mut gateways = implementations(&mut out, &worlds.on_host(&drivers::names()).await);
     out.push_str("\npocket world: a kernel of our own, in virtual time\n");
-    let inside = Worlds::default().in_pockets(&drivers::names()).await;
+    let inside = worlds.in_pockets(&drivers::names()).await;
     match inside.and_then(|inventory| Ok((pocket::find()?, inventory))) {
         Ok((kernel, inventory)) => {
             out.push_str(&format!("  ✓ {:<22} {}\n", "kernel", kernel.display()));

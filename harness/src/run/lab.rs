@@ -21,8 +21,8 @@ use super::outcome::{HealthReport, SideReport, Trouble, Whose};
 use super::supervise::{Pace, fetch_keys, supervise};
 use super::traffic::Nodes;
 use super::traffic::services::Services;
-use super::worlds::{self, WorldKind};
-use super::{artefacts, certificates, drivers, evidence};
+use super::worlds::WorldKind;
+use super::{artefacts, certificates, drivers, evidence, probing};
 use crate::capture::ring::{How, RecordError, Recorder, Rings};
 use crate::dissect::Frame;
 use crate::event::What;
@@ -105,12 +105,8 @@ impl Nodes for World {
 
 /// The cell's main function.
 pub fn cell_main(job: Vec<u8>, sink: EventSink) -> i32 {
-    let job: Job = match serde_json::from_slice(&job) {
-        Ok(Order::Side(job)) => *job,
-        Ok(Order::Probe(names)) => {
-            sink.emit(&Message::Probed(worlds::inventory(&names)));
-            return 0;
-        }
+    let order: Order = match serde_json::from_slice(&job) {
+        Ok(order) => order,
         Err(e) => {
             eprintln!("the cell cannot read its job: {e}");
             return 1;
@@ -125,6 +121,13 @@ pub fn cell_main(job: Vec<u8>, sink: EventSink) -> i32 {
     };
     let local = LocalSet::new();
     local.block_on(&runtime, async {
+        let job = match order {
+            Order::Side(job) => *job,
+            Order::Probe(names) => {
+                sink.emit(&Message::Probed(probing::here(&names).await));
+                return 0;
+            }
+        };
         match side(job, sink).await {
             Ok(()) => 0,
             Err(e) => {

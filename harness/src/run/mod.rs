@@ -12,6 +12,7 @@ pub mod lab;
 pub mod ledger;
 pub mod orchestrate;
 pub mod outcome;
+pub mod probing;
 pub mod script;
 pub mod supervise;
 pub mod traffic;

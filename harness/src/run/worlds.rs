@@ -2,17 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use peer::{Capability, Missing, Probe};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, Semaphore};
 
 use super::drivers::{self, Pairing};
-use super::lab::Order;
-use super::ledger::Message;
+use super::probing;
 use crate::scenario::model::{Plan, Scenario};
-use crate::world::cell::CellHandle;
 use crate::world::pocket::{self, Pocket};
 
 /// Whose kernel carries the packets.
@@ -68,15 +65,6 @@ impl From<WorldKind> for WorldChoice {
 
 /// What each implementation can do in a world, or why it is not there.
 pub type Inventory = BTreeMap<String, Result<Probe, Missing>>;
-
-/// What this process finds of some implementations, in the world that it runs in.
-pub fn inventory(names: &[impl AsRef<str>]) -> Inventory {
-    let asked = |name: &str| names.iter().any(|n| n.as_ref() == name);
-    drivers::all().iter().filter(|d| asked(d.name())).map(|d| (d.name().to_owned(), d.probe())).collect()
-}
-
-/// How long a probe of the pocket world may take; it takes about a second.
-const PROBE_LIMIT: Duration = Duration::from_secs(60);
 
 /// The worlds of this machine. Each is looked at when first needed, for the implementations that are asked for: to look takes up
 /// to a second.
@@ -144,8 +132,10 @@ impl Worlds {
     /// What some implementations can do on the running kernel.
     pub async fn on_host(&self, names: &[impl AsRef<str>]) -> Inventory {
         let mut known = self.host.lock().await;
-        let new = inventory(&unknown(&known, names));
-        known.extend(new);
+        let new = unknown(&known, names);
+        if !new.is_empty() {
+            known.extend(probing::on_host(&new).await);
+        }
         known.clone()
     }
 
@@ -163,7 +153,7 @@ impl Worlds {
         if let Ok(found) = &mut *known {
             let new = unknown(found, names);
             if !new.is_empty() {
-                match look_into_pocket(new).await {
+                match probing::in_pocket(&new).await {
                     Ok(more) => found.extend(more),
                     Err(missing) => *known = Err(missing),
                 }
@@ -191,22 +181,6 @@ impl Worlds {
 fn unknown(known: &Inventory, names: &[impl AsRef<str>]) -> Vec<String> {
     let names = names.iter().map(AsRef::as_ref);
     names.filter(|n| !known.contains_key(*n) && drivers::names().contains(n)).map(str::to_owned).collect()
-}
-
-/// Asks the drivers inside a pocket.
-async fn look_into_pocket(names: Vec<String>) -> Result<Inventory, Missing> {
-    let kernel = pocket::find()?;
-    let failed = |what: String| Missing { what, hint: format!("remove {} and build it again: make kernel", kernel.display()) };
-    let mut cell = CellHandle::spawn_pocket(&Order::Probe(names), &Pocket::new(kernel.clone()), PROBE_LIMIT)
-        .map_err(|e| failed(format!("the pocket kernel does not start: {e}")))?;
-    let Ok(said) = tokio::time::timeout(PROBE_LIMIT, cell.next()).await else {
-        return Err(failed(format!("the pocket kernel gave no answer within {} s", PROBE_LIMIT.as_secs())));
-    };
-    match said.map(|s| s.map(serde_json::from_value::<Message>)) {
-        Some(Ok(Ok(Message::Probed(found)))) => Ok(found),
-        Some(other) => Err(failed(format!("the pocket kernel gave another answer than asked for: {other:?}"))),
-        None => Err(failed(format!("the pocket kernel ended: {}", cell.wait().await))),
-    }
 }
 
 /// Can this scenario run with this pairing where these implementations are? `Err`: why not, and what to do.

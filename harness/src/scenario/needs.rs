@@ -18,7 +18,10 @@ impl Plan {
                 };
                 let methods = [c.auth.own, c.auth.peer];
                 let children = c.children();
-                let additional_ke = |proposals: &[String]| proposals.iter().any(|p| has_additional_ke(p));
+                let proposals = || {
+                    let of_children = children.iter().flat_map(|child| &child.esp_proposals);
+                    c.ike_proposals.iter().chain(of_children)
+                };
                 let others = [
                     (c.mode == EspMode::Transport, Capability::Transport),
                     (children.iter().any(|child| !child.ah_proposals.is_empty()), Capability::Ah),
@@ -26,10 +29,8 @@ impl Plan {
                     (methods.contains(&AuthMethod::Certificate), Capability::Certificates),
                     (intermediate, Capability::CertificateChains),
                     (methods.iter().any(|m| m.is_eap()), Capability::Eap),
-                    (
-                        additional_ke(&c.ike_proposals) || children.iter().any(|child| additional_ke(&child.esp_proposals)),
-                        Capability::AdditionalKe,
-                    ),
+                    (proposals().any(|p| has_additional_ke(p)), Capability::AdditionalKe),
+                    (proposals().any(|p| p.contains("mlkem")), Capability::MlKem),
                 ];
                 std::iter::once(version).chain(others.into_iter().filter_map(|(needed, capability)| needed.then_some(capability)))
             })

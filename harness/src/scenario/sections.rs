@@ -20,6 +20,7 @@ pub const CAPABILITIES: &[&str] = &[
     "certificate-chains",
     "eap",
     "additional-ke",
+    "ml-kem",
     "more-children",
     "misbehave",
 ];
@@ -41,6 +42,7 @@ pub const NEEDS: &[&str] = &[
     "certificate-chains",
     "eap",
     "additional-ke",
+    "ml-kem",
     "more-children",
     "misbehave",
     VIRTUAL_TIME,

@@ -7,6 +7,7 @@ use std::any::Any;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 
@@ -80,11 +81,18 @@ pub fn own_mounts() -> Result<(), Refusal> {
 pub fn bind_privately(binds: &[(String, String)]) -> Result<(), Refusal> {
     unshare(CloneFlags::CLONE_NEWNS).map_err(|e| Refusal::new("create a mount namespace", e, PRIVILEGE))?;
     private_mounts().map_err(|e| Refusal::new("make mounts private", e, PRIVILEGE))?;
-    for (source, target) in binds {
+    // All are opened first: one may lie below another's target.
+    let open = |source: &str| File::options().read(true).custom_flags(libc::O_PATH).open(source);
+    let sources = binds.iter().map(|(source, target)| {
+        open(source).map_err(|e| Refusal::new(format!("open {source} to bind it over {target}"), e, "is it there?"))
+    });
+    let sources = sources.collect::<Result<Vec<_>, _>>()?;
+    for ((source, target), opened) in binds.iter().zip(sources) {
         if !Path::new(target).exists() && Path::new(target).starts_with("/run") {
             std::fs::create_dir_all(target).map_err(|e| Refusal::new(format!("create {target}"), e, "choose another target"))?;
         }
-        mount(Some(source.as_str()), target.as_str(), None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>)
+        let opened = format!("/proc/self/fd/{}", opened.as_raw_fd());
+        mount(Some(opened.as_str()), target.as_str(), None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>)
             .map_err(|e| Refusal::new(format!("bind {source} over {target}"), e, "both must exist and be of the same kind"))?;
     }
     Ok(())

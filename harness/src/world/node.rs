@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::cell::enter_args;
 use super::kernel::links;
 use super::kernel::netlink::Netlink;
-use super::namespaces::NetNs;
+use super::namespaces::{NetNs, Refusal};
 
 /// A node: its network namespace, and what can be done in it. Opens sockets ([`runtime::Sockets`]) and starts processes
 /// ([`peer::Spawner`]) inside.
@@ -24,6 +24,14 @@ impl NodeHandle {
     /// From a prepared namespace; `ifaces` are names with indexes.
     pub(super) fn new(name: String, ns: NetNs, ifaces: Vec<(String, u32)>) -> NodeHandle {
         NodeHandle { name, ns: Arc::new(ns), ifaces }
+    }
+
+    /// Makes a node without links; its loopback interface is up.
+    pub fn alone(name: &str) -> Result<NodeHandle, Refusal> {
+        let loopback = |_| links::open()?.ask(links::set_up(links::LOOPBACK, true)).map(drop);
+        let (ns, up) = NetNs::create(1, loopback)?.pop().ok_or_else(|| Refusal::new("create a network namespace", "there is none", ""))?;
+        up.map_err(|e: io::Error| Refusal::new("set a loopback interface up", e, "is this a cell?"))?;
+        Ok(NodeHandle::new(name.to_owned(), ns, Vec::new()))
     }
 
     /// Name in the scenario.

@@ -25,26 +25,20 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 impl Lab {
     /// Libreswan on both sides. `None`, with the reason on standard error, when this machine cannot.
-    pub fn new() -> Option<Lab> {
-        Lab::with([Box::new(Libreswan::new()), Box::new(Libreswan::new())])
+    pub async fn new() -> Option<Lab> {
+        Lab::with([Box::new(Libreswan::new()), Box::new(Libreswan::new())]).await
     }
 
     /// One side is strongSwan's.
-    pub fn interop(strongswan_in_the_west: bool) -> Option<Lab> {
+    pub async fn interop(strongswan_in_the_west: bool) -> Option<Lab> {
         let (ours, theirs): (Box<dyn Driver>, Box<dyn Driver>) = (Box::new(Libreswan::new()), Box::new(StrongSwan::new()));
-        Lab::with(if strongswan_in_the_west { [theirs, ours] } else { [ours, theirs] })
+        Lab::with(if strongswan_in_the_west { [theirs, ours] } else { [ours, theirs] }).await
     }
 
-    fn with(drivers: [Box<dyn Driver>; 2]) -> Option<Lab> {
+    async fn with(drivers: [Box<dyn Driver>; 2]) -> Option<Lab> {
         if !rustix::process::geteuid().is_root() {
             eprintln!("skipped: needs root for namespaces");
             return None;
-        }
-        for driver in &drivers {
-            if let Err(missing) = driver.probe() {
-                eprintln!("skipped: {missing}");
-                return None;
-            }
         }
         let stem = format!("lsw{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let lab = Lab { west: format!("{stem}w"), east: format!("{stem}e"), dir: tempfile::tempdir().unwrap(), drivers };
@@ -64,6 +58,14 @@ impl Lab {
         // The far side's hosts, and the near address to speak to them from.
         lab.ip(&["-n", &lab.west, "route", "add", "10.2.0.0/24", "via", "10.9.0.2", "src", "10.1.0.1"]);
         lab.ip(&["-n", &lab.east, "route", "add", "10.1.0.0/24", "via", "10.9.0.1", "src", "10.2.0.1"]);
+        for driver in &lab.drivers {
+            let dir = lab.dir.path().join("probe").join(driver.name());
+            let place = Place { dir, spawner: Arc::new(Netns(lab.west.clone())), inside: Arc::new(NoInside) };
+            if let Err(missing) = driver.probe(&place).await {
+                eprintln!("skipped: {missing}");
+                return None;
+            }
+        }
         Some(lab)
     }
 

@@ -4,8 +4,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use faultlab_openiked::OpenIked;
@@ -28,17 +28,14 @@ pub enum Who {
     StrongSwan,
 }
 
-/// Probed once: each probe runs programs.
-static MISSING: OnceLock<Option<Missing>> = OnceLock::new();
-
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 impl Lab {
     /// `None`, with the reason on standard error, when this machine cannot.
-    pub fn new() -> Option<Lab> {
+    pub async fn new() -> Option<Lab> {
         let openiked = OpenIked::new();
-        if let Some(missing) = MISSING.get_or_init(|| openiked.probe().err()) {
-            eprintln!("skipped: {missing}");
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("skipped: needs root for namespaces");
             return None;
         }
         let stem = format!("oik{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
@@ -75,6 +72,11 @@ impl Lab {
                 "src",
                 &format!("10.{near}.0.1"),
             ]);
+        }
+        let (dir, spawner) = (lab.dir.path().join("probe"), Arc::new(Netns(lab.west.clone())));
+        if let Err(missing) = lab.openiked.probe(&Place { dir, spawner, inside: Arc::new(NoInside) }).await {
+            eprintln!("skipped: {missing}");
+            return None;
         }
         Some(lab)
     }

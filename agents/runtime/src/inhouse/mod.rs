@@ -26,7 +26,7 @@ mod tun;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use peer::{Capability, Driver, DriverError, Gateway, Launch, Missing, Probe};
+use peer::{Capability, Driver, DriverError, Gateway, Launch, Missing, Place, Probe};
 
 pub use machine::{Birth, Machine, Made, Maker};
 
@@ -59,7 +59,7 @@ impl Driver for InHouse {
         "inhouse"
     }
 
-    fn probe(&self) -> Result<Probe, Missing> {
+    async fn probe(&self, _place: &Place) -> Result<Probe, Missing> {
         use Capability::*;
         if let Some(missing) = tun::missing() {
             return Err(missing);
@@ -80,6 +80,7 @@ impl Driver for InHouse {
                 CertificateChains,
                 Eap,
                 AdditionalKe,
+                MlKem,
                 MoreChildren,
                 Misbehave,
             ],

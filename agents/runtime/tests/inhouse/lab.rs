@@ -31,10 +31,6 @@ impl Lab {
             eprintln!("skipped: needs root for namespaces");
             return None;
         }
-        if let Err(missing) = InHouse::new().probe() {
-            eprintln!("skipped: {missing}");
-            return None;
-        }
         let stem = format!("ihE{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let lab = Lab { west: format!("{stem}w"), mid: format!("{stem}m"), east: format!("{stem}e"), dir: tempfile::tempdir().unwrap() };
         for ns in [&lab.west, &lab.mid, &lab.east] {
@@ -64,6 +60,11 @@ impl Lab {
             ip(&["-n", &lab.mid, "link", "set", &end, "up"]);
             ip(&["-n", ns, "route", "add", "default", "via", &format!("10.9.{n}.254")]);
             ip(&["-n", ns, "-6", "route", "add", "default", "via", &format!("fd09:{n}::254")]);
+        }
+        let (dir, inside) = (lab.dir.path().join("probe"), Arc::new(Namespace(lab.west.clone())));
+        if let Err(missing) = InHouse::new().probe(&Place { dir, spawner: Arc::new(NoProcesses), inside }).await {
+            eprintln!("skipped: {missing}");
+            return None;
         }
         // Links come up, and neighbours are found.
         for (ping, what) in [("10.9.2.2", "IPv4"), ("fd09:2::2", "IPv6")] {

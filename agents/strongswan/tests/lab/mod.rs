@@ -23,14 +23,10 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 impl Lab {
     /// `None`, with the reason on standard error, when this machine cannot.
-    pub fn new() -> Option<Lab> {
+    pub async fn new() -> Option<Lab> {
         let driver = StrongSwan::new();
         if !rustix_is_root() {
             eprintln!("skipped: needs root for namespaces");
-            return None;
-        }
-        if let Err(missing) = driver.probe() {
-            eprintln!("skipped: {missing}");
             return None;
         }
         let stem = format!("ssE{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
@@ -48,7 +44,16 @@ impl Lab {
             lab.ip(&["-n", ns, "link", "set", "lo", "up"]);
             lab.ip(&["-n", ns, "link", "set", "wan", "up"]);
         }
+        if let Err(missing) = lab.driver.probe(&lab.place()).await {
+            eprintln!("skipped: {missing}");
+            return None;
+        }
         Some(lab)
+    }
+
+    /// Where the driver may try its daemon.
+    pub fn place(&self) -> Place {
+        Place { dir: self.dir.path().join("probe"), spawner: Arc::new(Netns(self.west.clone())), inside: Arc::new(NoInside) }
     }
 
     fn ip(&self, args: &[&str]) {
