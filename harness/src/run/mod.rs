@@ -17,4 +17,5 @@ pub mod script;
 pub mod supervise;
 pub mod traffic;
 pub mod tunnel;
+pub mod versions;
 pub mod worlds;

@@ -1,5 +1,8 @@
 //! How values are written: the accepted forms in messages, and positions inside TOML strings.
 
+use std::ops::Range;
+
+use super::Source;
 use super::diag::listed;
 use crate::schema::{Kind, Param};
 
@@ -109,6 +112,15 @@ pub(super) fn raw_offset(raw: &str, value: &str, at: usize) -> Option<usize> {
         };
     }
     Some(body + chars.peek().map_or(inner.len(), |(i, _)| *i))
+}
+
+/// Where some octets of a string's value are in the file; the whole string when that cannot be told. `span`: the string with its quotes.
+pub(super) fn within(source: &Source, span: Range<usize>, value: &str, at: Range<usize>) -> Range<usize> {
+    let raw = source.text.get(span.clone()).unwrap_or_default();
+    match (raw_offset(raw, value, at.start), raw_offset(raw, value, at.end)) {
+        (Some(start), Some(end)) => span.start + start..span.start + end.max(start),
+        _ => span,
+    }
 }
 
 #[cfg(test)]

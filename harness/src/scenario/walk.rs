@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::Source;
 use super::diag::{Diagnostic, Diagnostics, line_of, listed, nearest};
-use super::forms::{example, form, form_of, raw_offset};
+use super::forms::{example, form, form_of, within};
 use super::vocabulary::{FilterCheck, FilterMistake};
 use super::wrong::{Wrong, known};
 use crate::schema::{Args, Count, Kind, Param, Value, Word};
@@ -371,12 +371,7 @@ impl<'a> Walker<'a> {
     }
 
     fn filter_mistake(&mut self, span: Range<usize>, text: &str, (range, message, help): FilterMistake) {
-        let raw = self.source.text.get(span.clone()).unwrap_or_default();
-        let inside = match (raw_offset(raw, text, range.start), raw_offset(raw, text, range.end)) {
-            (Some(start), Some(end)) => span.start + start..span.start + end.max(start),
-            _ => span,
-        };
-        self.mistake("filter", inside, message, "", help);
+        self.mistake("filter", within(self.source, span, text, range), message, "", help);
     }
 }
 
