@@ -9,6 +9,7 @@ use faultlab::run::orchestrate::{self, Options};
 use faultlab::run::outcome::Verdict;
 use faultlab::run::worlds::{WorldChoice, WorldKind, Worlds};
 use faultlab::scenario::model::Scenario;
+use faultlab::scenario::pairs::Coverage;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 mod silent;
@@ -34,7 +35,8 @@ fn main() {
         _ => runtime.block_on(worlds.choose(world.into(), scenario, pairing)).map(|_| ()),
     };
     let deviates = |scenario: &Scenario, world: WorldKind, pairing: &Pairing| {
-        deviations.iter().any(|d| d.covers(&scenario.id, &pairing.to_string(), world))
+        let versions = runtime.block_on(worlds.versions(scenario, pairing, world));
+        deviations.iter().any(|d| d.covers(&scenario.id, &pairing.to_string(), world, &versions) == Coverage::Covered)
     };
     let mut trials = Vec::new();
     for scenario in &scenarios {

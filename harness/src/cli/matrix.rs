@@ -14,7 +14,7 @@ use crate::matrix::plan::Shard;
 use crate::matrix::results::{Results, Status};
 use crate::matrix::run::Request;
 use crate::matrix::store::{FORMAT, Header, Record, Row, Store, StoreError, content_hash, read, replace, write};
-use crate::matrix::{html, junit, merge, results, run};
+use crate::matrix::{html, judge, junit, merge, run};
 use crate::run::artefacts;
 use crate::run::drivers::{self, Pairing};
 use crate::run::orchestrate::Places;
@@ -290,7 +290,7 @@ impl Progress<'_> {
         if !self.on {
             return;
         }
-        let status = results::alone(r, self.header);
+        let status = judge::alone(r, self.header);
         let mark = status.mark();
         let attempt = if r.attempt > 1 { format!(" (run {})", r.attempt) } else { String::new() };
         let reason = r.reason.as_deref().map(|t| format!(": {}", t.lines().next().unwrap_or_default())).unwrap_or_default();

@@ -86,7 +86,12 @@ impl Page<'_> {
             h.version,
             h.content.get(..12).unwrap_or(&h.content)
         );
-        writeln!(out, "<p class=facts>{}</p>\n<ul class=pills>", Text(&text))?;
+        writeln!(out, "<p class=facts>{}</p>", Text(&text))?;
+        let played: Vec<String> = self.results.played().into_iter().map(|(name, v)| format!("{name} {}", v.join(" and "))).collect();
+        if !played.is_empty() {
+            writeln!(out, "<p class=facts>played by {}</p>", Text(&played.join(", ")))?;
+        }
+        writeln!(out, "<ul class=pills>")?;
         for status in Status::ALL.into_iter().filter(|s| self.results.count(*s) > 0) {
             writeln!(out, "<li class={}>{} {} {}", class(status), status.mark(), self.results.count(status), Text(status.words()))?;
         }
@@ -235,7 +240,8 @@ fn cell(out: &mut String, c: &CellResult, changed: bool) -> fmt::Result {
     }
     let times: Vec<String> = c.runs.iter().map(|r| format!("{:.1} s", r.elapsed_ms as f64 / 1000.0)).collect();
     let text = c.text.as_ref().map(|t| format!("\n{t}")).unwrap_or_default();
-    let title = format!("{}\n{} {}{text}", c.cell, c.saying(), times.join(", "));
+    let versions = c.versions().iter().map(|v| format!("\n{v}")).collect::<String>();
+    let title = format!("{}\n{} {}{versions}{text}", c.cell, c.saying(), times.join(", "));
     write!(out, "<td class=\"{classes}\" data-who=\"{}\" title=\"{}\">", who(&c.cell), Text(&title))?;
     match link(c) {
         Some(href) => write!(out, "<a href=\"{href}\">{}</a>", c.status.mark())?,
@@ -276,6 +282,7 @@ mod tests {
     use super::super::store::Store;
     use super::super::store::tests::{header, record};
     use super::*;
+    use crate::run::versions::Versions;
 
     fn results(change: impl FnOnce(&mut super::super::store::Header)) -> (tempfile::TempDir, Results) {
         let dir = tempfile::tempdir().unwrap();
@@ -317,6 +324,18 @@ mod tests {
         for needs in ["http://", "https://", "@import", "src="] {
             assert!(!html.contains(needs), "the page must not need {needs}");
         }
+    }
+
+    #[test]
+    fn versions_are_shown_where_they_are_known() {
+        let (_dir, mut results) = results(|_| ());
+        assert!(!page(&results).contains("played by"));
+        let versions = |v: &str| Versions { first: Some(v.to_owned()), others: Some("<1>".to_owned()) };
+        results.cells[0].runs[0].versions = versions("5.2");
+        results.cells[1].runs[0].versions = versions("4.10");
+        let html = page(&results);
+        assert!(html.contains("played by a 4.10 and 5.2, b &lt;1&gt;</p>"), "{html}");
+        assert!(html.contains("0.0 s\na 5.2, b &lt;1&gt;") && html.contains("0.0 s\na 4.10, b &lt;1&gt;\nbecause"), "{html}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::results::{CellResult, Results, Status};
 
@@ -26,6 +26,10 @@ fn case(cell: &CellResult) -> TestCase {
     let elapsed = cell.runs.iter().map(|r| r.elapsed_ms).sum();
     // Services that show JUnit tell cases apart by class and name.
     case.set_classname(format!("{}.{}", cell.cell.pairing, cell.cell.world.name())).set_time(Duration::from_millis(elapsed));
+    let versions = cell.versions();
+    if !versions.is_empty() {
+        case.add_property(Property::new("played-by", versions.join("; ")));
+    }
     let mut out = String::new();
     for run in &cell.runs {
         let reason = run.reason.as_ref().map(|r| format!(": {r}")).unwrap_or_default();
@@ -58,9 +62,10 @@ fn status(cell: &CellResult) -> TestCaseStatus {
 
 #[cfg(test)]
 mod tests {
-    use super::super::store::Store;
     use super::super::store::tests::{header, record};
+    use super::super::store::{Record, Store};
     use super::*;
+    use crate::run::versions::Versions;
 
     #[test]
     fn every_cell_is_a_case() {
@@ -69,8 +74,11 @@ mod tests {
         let cells = store.header.cells();
         store.write(&record(&cells[0], 1, "reproduced")).unwrap();
         store.write(&record(&cells[1], 1, "skipped")).unwrap();
-        store.write(&record(&cells[2], 1, "not-reproduced")).unwrap();
+        let versions = Versions { first: Some("4.10".into()), others: Some("5.9.8".into()) };
+        let known = |r: Record| Record { versions: versions.clone(), ..r };
+        store.write(&known(record(&cells[2], 1, "not-reproduced"))).unwrap();
         let xml = report(&Results::of(&store, 1).unwrap()).to_string().unwrap();
+        assert_eq!(xml.matches("<property name=\"played-by\" value=\"a 4.10, b 5.9.8\"/>").count(), 1, "{xml}");
         for part in ["tests=\"4\"", "failures=\"1\"", "errors=\"1\"", "faultlab a:b pocket", "because skipped", "classname=\"a:b.host\""] {
             assert!(xml.contains(part), "no `{part}` in {xml}");
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::plan::Shard;
 use super::results::Results;
-use super::store::{Header, Store, StoreError, read};
+use super::store::{FORMAT, Header, Store, StoreError, read};
 use super::story::files;
 use crate::run::artefacts;
 
@@ -57,7 +57,7 @@ fn fit(shards: &[Store]) -> Result<Header, StoreError> {
             return Err(StoreError::Unfit(format!("{} and {other} both are shard {}", twin.dir().display(), shard.header.shard)));
         }
     }
-    Ok(Header { shard: Shard::WHOLE, ..first.header.clone() })
+    Ok(Header { format: FORMAT, shard: Shard::WHOLE, ..first.header.clone() })
 }
 
 fn same(a: &Path, b: &Path) -> bool {
@@ -82,9 +82,11 @@ fn take(from: &Path, to: &Path) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::super::plan::CellId;
-    use super::super::results::Status;
-    use super::super::store::tests::{header, record};
+    use super::super::results::{CellResult, Status};
+    use super::super::store::Record;
+    use super::super::store::tests::{header, older, record};
     use super::*;
+    use crate::run::versions::Versions;
 
     fn fill(dir: &Path, header: Header) -> Store {
         let store = Store::create(dir, header).unwrap();
@@ -118,6 +120,46 @@ mod tests {
         }
         // And once more into the same folder.
         assert_eq!(merge(&[at("1"), at("2")], &at("merged")).unwrap(), whole);
+    }
+
+    #[test]
+    fn merged_cells_are_judged_by_the_versions_that_ran() {
+        let text = "[[deviation]]\nscenario='one'\npairing='a@<5:*'\nverdict='fix-failed'\nreason='r'\nlink='l'\n";
+        let source = crate::scenario::Source::new("known-deviations.toml", text);
+        let deviations = crate::scenario::deviations::load(&source, &["one"], &["a", "b"]).unwrap();
+        let header = |index: u32| Header { deviations: deviations.clone(), repeat: 2, ..shard(index) };
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        // The older machine has the first shard, and nobody knows what the third, of format 1, had.
+        let runs = |index: u32, version: Option<&str>| -> Vec<Record> {
+            let first = version.map(str::to_owned);
+            let versions = Versions { others: first.clone(), first };
+            let cells = header(index).cells().into_iter().flat_map(|c| [1, 2].map(|n| record(&c, n, "fix-failed")));
+            cells.map(|r| Record { versions: versions.clone(), evidence: None, ..r }).collect()
+        };
+        for (index, version) in [(1, "4.10"), (2, "5.2")] {
+            let store = Store::create(&at(version), header(index)).unwrap();
+            runs(index, Some(version)).iter().for_each(|r| store.write(r).unwrap());
+        }
+        for index in [1, 2] {
+            older(&at(&format!("older-{index}")), header(index), &runs(index, None));
+        }
+        let status = |results: &Results, index: u32| {
+            let of = |c: &&CellResult| c.cell.scenario == "one" && shard(index).shard.holds(&c.cell);
+            let mut found: Vec<Status> = results.cells.iter().filter(of).map(|c| c.status).collect();
+            found.dedup();
+            found
+        };
+        let both = merge(&[at("4.10"), at("5.2")], &at("both")).unwrap();
+        assert_eq!((status(&both, 1), status(&both, 2)), (vec![Status::KnownDeviation], vec![Status::Unexpected]));
+        let mixed = merge(&[at("older-1"), at("5.2")], &at("mixed")).unwrap();
+        assert_eq!((status(&mixed, 1), status(&mixed, 2)), (vec![Status::Unexpected], vec![Status::Unexpected]));
+        let said =
+            |results: &Results, what: &str| results.cells.iter().filter(|c| c.text.as_ref().is_some_and(|t| t.contains(what))).count();
+        assert!(said(&both, "a was 5.2") > 0 && said(&both, "is not known") == 0);
+        assert!(said(&mixed, "a was 5.2") > 0 && said(&mixed, "the version of a is not known") > 0);
+        let older = merge(&[at("older-1"), at("older-2")], &at("older")).unwrap();
+        assert_eq!((older.format, older.header.format, said(&older, "is not known")), (FORMAT, FORMAT, 2));
     }
 
     #[test]

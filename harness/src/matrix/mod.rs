@@ -5,6 +5,7 @@
 //! interrupted matrix resumes by reading what is there, and merging shards is putting their files together.
 
 pub mod html;
+pub mod judge;
 pub mod junit;
 pub mod merge;
 pub mod plan;

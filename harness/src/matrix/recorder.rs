@@ -77,6 +77,7 @@ fn record(cell: CellId, attempt: u32, result: &ScenarioResult, evidence: Option<
     Record {
         cell,
         attempt,
+        versions: result.versions.clone(),
         verdict: result.verdict.word().to_owned(),
         reason: result.verdict.reason().map(str::to_owned),
         bug,

@@ -1,13 +1,14 @@
-//! From records to results: what each cell says, judged with the known deviations, and what has changed since another time.
-//! Pure: records in, results out.
+//! From records to results: what each cell says, and what has changed since another time. Pure: records in, results out.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::judge::{judged, verdicts};
 use super::plan::{CellId, Shard};
 use super::store::{FORMAT, Header, Record, Store, StoreError};
 use crate::cli::exit::Exit;
+use crate::run::versions::Version;
 use crate::scenario::deviations::Deviation;
 
 /// All results of a matrix.
@@ -165,6 +166,21 @@ impl Results {
         self.counts.get(&status).copied().unwrap_or(0)
     }
 
+    /// The implementations that have played, each with its versions, in order.
+    pub fn played(&self) -> BTreeMap<&str, Vec<&str>> {
+        let mut played: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for run in self.cells.iter().flat_map(|c| &c.runs) {
+            for (name, version) in run.versions.sides(&run.cell.pairing) {
+                played.entry(name).or_default().push(version);
+            }
+        }
+        for versions in played.values_mut() {
+            versions.sort_by_key(|v| (Version::read(v), *v));
+            versions.dedup();
+        }
+        played
+    }
+
     /// `40 as expected, 4 skipped`.
     pub fn tally(&self) -> String {
         let counted = Status::ALL.iter().filter(|s| self.count(**s) > 0).map(|s| format!("{} {}", self.count(*s), s.words()));
@@ -195,58 +211,14 @@ impl CellResult {
         let plain = matches!(self.status, Status::Expected | Status::Skipped) || verdicts.is_empty();
         if plain { self.status.words().to_owned() } else { format!("{}: {}", self.status.words(), verdicts.join(", ")) }
     }
-}
 
-/// The different verdicts of some runs.
-fn verdicts(runs: &[Record]) -> Vec<&str> {
-    let mut words: Vec<&str> = runs.iter().map(|r| r.verdict.as_str()).collect();
-    words.sort_unstable();
-    words.dedup();
-    words
-}
-
-fn judged(cell: CellId, runs: Vec<Record>, header: &Header) -> CellResult {
-    let deviation = header.deviation(&cell);
-    let (status, text) = judge(&runs, header.repeat, deviation);
-    CellResult { cell, status, text, deviation: deviation.cloned(), runs }
-}
-
-/// What a single run says about its cell.
-pub fn alone(run: &Record, header: &Header) -> Status {
-    judge(std::slice::from_ref(run), 1, header.deviation(&run.cell)).0
-}
-
-fn judge(runs: &[Record], repeat: u32, deviation: Option<&Deviation>) -> (Status, Option<String>) {
-    let why = |r: &Record| r.reason.clone();
-    if let Some(bug) = runs.iter().find(|r| r.bug) {
-        return (Status::Bug, why(bug));
-    }
-    if runs.len() < repeat as usize {
-        let text = format!("{} of {repeat} runs have a result: interrupted, or a shard is missing", runs.len());
-        return (Status::Missing, Some(text));
-    }
-    let words = verdicts(runs);
-    let (&[word], Some(first)) = (words.as_slice(), runs.first()) else {
-        let of = |w: &str| {
-            let mut such = runs.iter().filter(|r| r.verdict == w).peekable();
-            let reason = such.peek().and_then(|r| r.reason.as_ref()).map(|r| format!(": {r}")).unwrap_or_default();
-            format!("{} of {repeat} {w}{reason}", such.count())
-        };
-        return (Status::Flaky, Some(words.iter().map(|w| of(w)).collect::<Vec<_>>().join("\n")));
-    };
-    match (word, deviation) {
-        ("skipped", _) => (Status::Skipped, why(first)),
-        ("reproduced", None) => (Status::Expected, None),
-        ("reproduced", Some(d)) => {
-            let text = format!("line {} of the known deviations says {}, but it reproduces: remove the entry", d.line, d.verdict);
-            (Status::StoppedDeviating, Some(text))
-        }
-        (_, None) => (Status::Unexpected, why(first)),
-        (word, Some(d)) if word == d.verdict => (Status::KnownDeviation, Some(d.reason.clone())),
-        (_, Some(d)) => {
-            let text = format!("line {} of the known deviations says {}: {}", d.line, d.verdict, why(first).unwrap_or_default());
-            (Status::DeviatesOtherwise, Some(text))
-        }
+    /// What its runs were played by: `strongswan 5.9.8, libreswan 4.10`; more than one when the gateways changed between runs.
+    pub fn versions(&self) -> Vec<String> {
+        let mut told: Vec<String> =
+            self.runs.iter().map(|r| r.versions.told(&r.cell.pairing).join(", ")).filter(|t| !t.is_empty()).collect();
+        told.sort();
+        told.dedup();
+        told
     }
 }
 
@@ -254,52 +226,6 @@ fn judge(runs: &[Record], repeat: u32, deviation: Option<&Deviation>) -> (Status
 mod tests {
     use super::super::store::tests::{header, record};
     use super::*;
-
-    fn deviation(verdict: &str) -> Deviation {
-        let text = format!("[[deviation]]\nscenario='one'\npairing='a:*'\nverdict='{verdict}'\nreason='r'\nlink='l'\n");
-        let source = crate::scenario::Source::new("known-deviations.toml", text);
-        crate::scenario::deviations::load(&source, &["one"], &["a", "b"]).unwrap().remove(0)
-    }
-
-    fn status(verdicts: &[&str], repeat: u32, listed: Option<&str>) -> Status {
-        let cell = header().cells().remove(0);
-        let runs: Vec<Record> = verdicts.iter().zip(1..).map(|(v, n)| record(&cell, n, v)).collect();
-        judge(&runs, repeat, listed.map(deviation).as_ref()).0
-    }
-
-    #[test]
-    fn a_listed_cell_must_keep_deviating_and_an_unlisted_one_must_not() {
-        assert_eq!(status(&["reproduced"], 1, None), Status::Expected);
-        assert_eq!(status(&["not-reproduced"], 1, None), Status::Unexpected);
-        assert_eq!(status(&["not-reproduced"], 1, Some("not-reproduced")), Status::KnownDeviation);
-        assert_eq!(status(&["reproduced"], 1, Some("not-reproduced")), Status::StoppedDeviating);
-        assert_eq!(status(&["fix-failed"], 1, Some("not-reproduced")), Status::DeviatesOtherwise);
-        assert_eq!(status(&["skipped"], 1, Some("not-reproduced")), Status::Skipped);
-        assert_eq!(status(&["skipped"], 1, None), Status::Skipped);
-    }
-
-    #[test]
-    fn runs_that_disagree_are_flaky_and_missing_ones_are_told() {
-        assert_eq!(status(&["reproduced", "reproduced"], 2, None), Status::Expected);
-        assert_eq!(status(&["reproduced", "not-reproduced"], 2, None), Status::Flaky);
-        assert_eq!(status(&["not-reproduced", "reproduced"], 2, Some("not-reproduced")), Status::Flaky);
-        let cell = header().cells().remove(0);
-        let told = judge(&[record(&cell, 1, "reproduced"), record(&cell, 2, "fix-failed")], 2, None).1;
-        assert_eq!(told.as_deref(), Some("1 of 2 fix-failed: because fix-failed\n1 of 2 reproduced"));
-        assert_eq!(status(&["reproduced"], 2, None), Status::Missing);
-        assert_eq!(status(&[], 1, None), Status::Missing);
-        let mut bug = record(&header().cells()[0], 1, "inconclusive");
-        bug.bug = true;
-        assert_eq!(judge(&[bug], 2, None).0, Status::Bug);
-    }
-
-    #[test]
-    fn only_the_cells_of_the_list_are_covered() {
-        let header = Header { deviations: vec![deviation("fix-failed")], ..header() };
-        let of = |n: usize| judged(header.cells()[n].clone(), vec![record(&header.cells()[n], 1, "fix-failed")], &header);
-        assert_eq!((of(0).status, of(1).status), (Status::KnownDeviation, Status::KnownDeviation));
-        assert_eq!((of(2).status, of(3).status), (Status::Unexpected, Status::Unexpected));
-    }
 
     #[test]
     fn differences_and_exit_codes() {

@@ -16,6 +16,7 @@ use super::store::{Record, Store, StoreError, column};
 use crate::run::artefacts;
 use crate::run::drivers::Pairing;
 use crate::run::orchestrate::{self, Options, Places};
+use crate::run::versions::Versions;
 use crate::run::worlds::WorldKind;
 use crate::scenario::model::Scenario;
 
@@ -124,6 +125,16 @@ fn nothing_lost(store: &Store, batches: &[Batch], shared: &Shared<'_>) -> Result
 
 fn not_run(cell: &CellId, attempt: u32, verdict: &str, reason: String) -> Record {
     let again = format!("faultlab run {} --pair {} --world {}", cell.scenario, cell.pairing, cell.world.name());
-    let (verdict, reason) = (verdict.to_owned(), Some(reason));
-    Record { cell: cell.clone(), attempt, verdict, reason, bug: false, started: None, elapsed_ms: 0, evidence: None, again }
+    Record {
+        cell: cell.clone(),
+        attempt,
+        versions: Versions::default(),
+        verdict: verdict.to_owned(),
+        reason: Some(reason),
+        bug: false,
+        started: None,
+        elapsed_ms: 0,
+        evidence: None,
+        again,
+    }
 }

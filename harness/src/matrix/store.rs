@@ -10,18 +10,19 @@ use sha1::{Digest, Sha1};
 
 use super::plan::{self, CellId, Shard};
 use crate::run::artefacts;
+use crate::run::versions::Versions;
 use crate::run::worlds::WorldKind;
 use crate::scenario::deviations::Deviation;
 use crate::scenario::model::{Scenario, ScenarioKind};
 use crate::text::hex;
 
-/// Version of all JSON files of a matrix.
-pub const FORMAT: u32 = 1;
+/// Version of all JSON files of a matrix. 1: results without the versions of who played.
+pub const FORMAT: u32 = 2;
 
 /// What a matrix is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
-    /// [`FORMAT`].
+    /// [`FORMAT`], or an older one.
     pub format: u32,
     /// Version of the program.
     pub version: String,
@@ -68,12 +69,8 @@ impl Header {
         all
     }
 
-    /// What is known about a cell.
-    pub fn deviation(&self, cell: &CellId) -> Option<&Deviation> {
-        self.deviations.iter().find(|d| d.covers(&cell.scenario, &cell.pairing, cell.world))
-    }
-
-    /// In what two matrices differ, in words; empty when their results belong together. Shards and deviations are not compared.
+    /// In what two matrices differ, in words; empty when their results belong together. Shards and deviations are not compared, nor
+    /// are formats: results of all that can be read may be mixed.
     pub fn differences(&self, other: &Header) -> Vec<String> {
         let mut out = Vec::new();
         let mut compare = |what: &str, here: String, there: String| {
@@ -82,7 +79,6 @@ impl Header {
             }
         };
         let worlds = |h: &Header| h.worlds.iter().map(|w| w.name()).collect::<Vec<_>>().join(",");
-        compare("format", self.format.to_string(), other.format.to_string());
         compare("version of faultlab", self.version.clone(), other.version.clone());
         compare("pairings", self.pairings.join(","), other.pairings.join(","));
         compare("worlds", worlds(self), worlds(other));
@@ -117,6 +113,9 @@ pub struct Record {
     pub cell: CellId,
     /// Which of its runs, from 1.
     pub attempt: u32,
+    /// Versions of who played; unknown when nothing ran, and in results of format 1.
+    #[serde(default)]
+    pub versions: Versions,
     /// Word of the verdict, as `faultlab explain` knows it.
     pub verdict: String,
     /// Why.
@@ -255,7 +254,11 @@ fn lock(dir: &Path) -> Result<File, StoreError> {
 
 fn read_header(dir: &Path) -> Result<Header, StoreError> {
     let path = dir.join(artefacts::MATRIX);
-    read(&path)
+    let header: Header = read(&path)?;
+    if (1..=FORMAT).contains(&header.format) {
+        return Ok(header);
+    }
+    Err(StoreError::Unfit(format!("{} has the format {}; this version of faultlab reads 1 to {FORMAT}", path.display(), header.format)))
 }
 
 /// Reads a JSON file of a matrix.
@@ -305,7 +308,8 @@ pub(super) mod tests {
         let reason = (verdict != "reproduced").then(|| format!("because {verdict}"));
         let evidence = (verdict != "skipped").then(|| format!("evidence/{}/{}", column(cell, attempt), cell.scenario));
         let again = "faultlab run".to_owned();
-        Record { cell: cell.clone(), attempt, verdict: verdict.into(), reason, bug: false, started: None, elapsed_ms: 1, evidence, again }
+        let (verdict, versions) = (verdict.to_owned(), Versions::default());
+        Record { cell: cell.clone(), attempt, versions, verdict, reason, bug: false, started: None, elapsed_ms: 1, evidence, again }
     }
 
     #[test]
@@ -350,6 +354,33 @@ pub(super) mod tests {
         let mut other = header();
         other.scenarios.remove(0);
         assert!(Store::create(dir.path(), other).unwrap_err().to_string().contains("only there [one]"));
+    }
+
+    /// What a store of format 1 has on the disk.
+    pub fn older(dir: &Path, header: Header, records: &[Record]) {
+        drop(Store::create(dir, Header { format: 1, ..header }).map(|store| records.iter().for_each(|r| store.write(r).unwrap())));
+        for r in records {
+            let path = Store::open(dir).unwrap().path(&r.cell, r.attempt);
+            let mut value: serde_json::Value = read(&path).unwrap();
+            value.as_object_mut().unwrap().remove("versions").unwrap();
+            write(&path, &value).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_matrix_of_an_older_format_goes_on_and_one_of_a_newer_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let cell = header().cells().remove(0);
+        older(dir.path(), header(), &[record(&cell, 1, "reproduced")]);
+        let store = Store::create(dir.path(), header()).unwrap();
+        assert_eq!(store.read(&cell, 1).unwrap().unwrap().versions, Versions::default());
+        drop(store);
+        assert_eq!(Store::open(dir.path()).unwrap().header.format, FORMAT);
+        write(&dir.path().join(artefacts::MATRIX), &Header { format: FORMAT + 1, ..header() }).unwrap();
+        for refused in [Store::open(dir.path()), Store::create(dir.path(), header())] {
+            let text = refused.unwrap_err().to_string();
+            assert!(text.contains("has the format 3") && text.contains("reads 1 to 2"), "{text}");
+        }
     }
 
     #[test]

@@ -16,12 +16,15 @@ pre{white-space:pre-wrap;overflow-wrap:anywhere;font-size:13px;padding:.8rem;bor
 pub fn write(dir: &Path, cell: &CellId, result: &ScenarioResult) -> Result<(), StoreError> {
     let mut out = String::new();
     let title = Text(&result.title);
+    let versions = result.versions.told(&cell.pairing).join(", ");
+    let played = if versions.is_empty() { String::new() } else { format!(", played by {versions}") };
     // Writing to a string cannot fail.
     let _ = write!(
         out,
         "<!doctype html>\n<html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\n\
-         <title>{name}</title>\n<style>{STYLE}</style>\n<h1>{title}</h1>\n<p>{name}: <strong>{verdict}</strong></p>\n<pre>{story}</pre>\n<h2>Files</h2>\n<ul>\n",
+         <title>{name}</title>\n<style>{STYLE}</style>\n<h1>{title}</h1>\n<p>{name}: <strong>{verdict}</strong>{played}</p>\n<pre>{story}</pre>\n<h2>Files</h2>\n<ul>\n",
         name = Text(&cell.to_string()),
+        played = Text(&played),
         verdict = Text(&result.verdict.to_string()),
         story = Text(&human::explain(result, false)),
     );

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::event::Event;
 use crate::run::outcome::{SideReport, Verdict};
+use crate::run::versions::Versions;
 use crate::scenario::model::{Scenario, ScenarioKind, Side};
 
 /// What every reporter hears about.
@@ -79,6 +80,8 @@ pub struct ScenarioResult {
     pub slides: Vec<u16>,
     /// Who played whom.
     pub pairing: String,
+    /// In which versions.
+    pub versions: Versions,
     /// The verdict.
     #[serde(flatten)]
     pub verdict: Verdict,

@@ -76,6 +76,11 @@ impl Pairing {
         names.iter().flat_map(|a| names.iter().map(|b| pair(a, b))).collect()
     }
 
+    /// Names of its sides: who plays the first gateway, and who all others.
+    pub fn sides(&self) -> [&str; 2] {
+        [&self.first, &self.others]
+    }
+
     /// What may be tried for a scenario: what was asked for, or else each implementation with itself, in the table's order.
     pub fn candidates(asked: Option<&Pairing>) -> Vec<Pairing> {
         match asked {

@@ -13,6 +13,7 @@ use super::drivers::Pairing;
 use super::lab::{Job, Order};
 use super::ledger::Message;
 use super::outcome::{SideReport, Trouble, Verdict, Whose, verdict};
+use super::versions::Versions;
 use super::worlds::{Cores, WorldChoice, WorldKind, Worlds};
 use crate::event::Event;
 use crate::report::{Reporter, RunInfo, ScenarioResult};
@@ -76,20 +77,20 @@ pub async fn run_at(places: &Arc<Places>, scenarios: &[Scenario], options: &Opti
     let mut tasks = JoinSet::new();
     let mut results: Vec<Option<ScenarioResult>> = Vec::new();
     let mut open: Vec<usize> = Vec::new();
-    let mut pairings: Vec<Pairing> = Vec::new();
+    let mut players: Vec<(Pairing, Versions)> = Vec::new();
     for (i, scenario) in scenarios.iter().enumerate() {
         let world = match places.worlds.cast(options.world, scenario, options.pairing.as_ref()).await {
             Ok((pairing, world)) => {
-                pairings.push(pairing);
+                let versions = places.worlds.versions(scenario, &pairing, world).await;
+                players.push((pairing, versions));
                 world
             }
             Err(reason) => {
-                let pairing = options.pairing.clone().unwrap_or_default();
-                let r = result(scenario, options, &pairing, Verdict::Skipped(reason), Vec::new(), Duration::ZERO);
+                players.push((options.pairing.clone().unwrap_or_default(), Versions::default()));
+                let r = result(scenario, options, &players[i], Verdict::Skipped(reason), Vec::new(), Duration::ZERO);
                 reporter.scenario_ended(&r);
                 results.push(Some(r));
                 open.push(0);
-                pairings.push(pairing);
                 continue;
             }
         };
@@ -97,7 +98,7 @@ pub async fn run_at(places: &Arc<Places>, scenarios: &[Scenario], options: &Opti
         let plans: Vec<&Plan> = scenario.plans().filter(|p| options.only.is_none_or(|only| only == p.side)).collect();
         open.push(plans.len());
         for plan in plans {
-            tasks.spawn(side(i, job(scenario, plan, options, &pairings[i], world), Arc::clone(places), say.clone()));
+            tasks.spawn(side(i, job(scenario, plan, options, &players[i].0, world), Arc::clone(places), say.clone()));
         }
     }
     drop(say);
@@ -120,7 +121,7 @@ pub async fn run_at(places: &Arc<Places>, scenarios: &[Scenario], options: &Opti
                     let mut reports = std::mem::take(reports);
                     reports.sort_by_key(|r| r.side);
                     let elapsed = starts.get(&i).map_or(Duration::ZERO, Instant::elapsed);
-                    let r = result(&scenarios[i], options, &pairings[i], judge(&scenarios[i], &reports), reports, elapsed);
+                    let r = result(&scenarios[i], options, &players[i], judge(&scenarios[i], &reports), reports, elapsed);
                     reporter.scenario_ended(&r);
                     results[i] = Some(r);
                 }
@@ -144,7 +145,7 @@ fn judge(scenario: &Scenario, reports: &[SideReport]) -> Verdict {
 fn result(
     scenario: &Scenario,
     options: &Options,
-    pairing: &Pairing,
+    (pairing, versions): &(Pairing, Versions),
     verdict: Verdict,
     sides: Vec<SideReport>,
     elapsed: Duration,
@@ -160,6 +161,7 @@ fn result(
         rfc: scenario.rfc.clone(),
         slides: scenario.slides.clone(),
         pairing: pairing.to_string(),
+        versions: versions.clone(),
         verdict,
         sides,
         again: again(scenario, options, pairing),

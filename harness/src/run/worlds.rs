@@ -9,6 +9,7 @@ use tokio::sync::{Mutex, Semaphore};
 
 use super::drivers::{self, Pairing};
 use super::probing;
+use super::versions::Versions;
 use crate::scenario::model::{Plan, Scenario};
 use crate::world::pocket::{self, Pocket};
 
@@ -169,6 +170,15 @@ impl Worlds {
             WorldKind::Pocket => self.pocket.lock().await.clone().unwrap_or_default(),
         };
         known.into_iter().filter_map(|(name, probe)| Some((name, probe.ok()?))).collect()
+    }
+
+    /// Versions of the sides of a pairing, as found in a world; of those that play in the scenario only, so that they do not depend
+    /// on what else was looked for.
+    pub async fn versions(&self, scenario: &Scenario, pairing: &Pairing, world: WorldKind) -> Versions {
+        let (found, players) = (self.found(world).await, players(scenario, pairing));
+        let of = |name: &str| found.get(name).filter(|_| players.iter().any(|p| p == name)).map(|probe| probe.version.clone());
+        let [first, others] = pairing.sides().map(of);
+        Versions { first, others }
     }
 
     /// How to start a pocket cell on a core; `None` where there are no pockets.

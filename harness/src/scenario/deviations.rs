@@ -1,7 +1,6 @@
 //! `known-deviations.toml`: cells of the matrix that are known not to reproduce. Data, never code: what one implementation does
 //! differently is written down here with its reason, and must stay true.
 
-use std::fmt;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
@@ -9,21 +8,25 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::diag::Diagnostics;
+use super::forms::within;
+use super::pairs::{self, ANY, Coverage, PairPattern};
 use super::walk::{Table, Walker};
 use super::{Source, diag::line_of};
+use crate::run::versions::{FORMS, Versions};
 use crate::run::worlds::WorldKind;
 use crate::schema::{Args, Kind, Param};
 
 /// Name of the file, in the folder of the scenarios.
 pub const FILE: &str = "known-deviations.toml";
 
-/// Any implementation.
-const ANY: &str = "*";
-
 /// `[[deviation]]`.
 pub const DEVIATION: &[Param] = &[
     Param::required("scenario", Kind::Text, "id of the scenario"),
-    Param::required("pairing", Kind::Text, "`A:B` as in `--pair`; `*` on a side: any implementation"),
+    Param::required(
+        "pairing",
+        Kind::Text,
+        "`A:B` as in `--pair`; `*` on a side: any implementation; `A@<5`: versions of A (docs/pairings.md)",
+    ),
     Param::optional("world", Kind::Word(&["host", "pocket"]), "only in this world; default: in any"),
     Param::required(
         "verdict",
@@ -54,50 +57,12 @@ pub struct Deviation {
 }
 
 impl Deviation {
-    /// Is it about this cell?
-    pub fn covers(&self, scenario: &str, pairing: &str, world: WorldKind) -> bool {
-        self.scenario == scenario && self.world.is_none_or(|w| w == world) && self.pairing.covers(pairing)
-    }
-}
-
-/// `A:B`, where `*` stands for any implementation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub struct PairPattern {
-    first: String,
-    others: String,
-}
-
-impl PairPattern {
-    /// Does the pairing `A:B` match?
-    pub fn covers(&self, pairing: &str) -> bool {
-        let same = |pattern: &str, name: &str| pattern == ANY || pattern == name;
-        pairing.split_once(':').is_some_and(|(a, b)| same(&self.first, a) && same(&self.others, b))
-    }
-
-    fn sides(&self) -> [&str; 2] {
-        [&self.first, &self.others]
-    }
-}
-
-impl fmt::Display for PairPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.first, self.others)
-    }
-}
-
-impl From<PairPattern> for String {
-    fn from(p: PairPattern) -> String {
-        p.to_string()
-    }
-}
-
-impl TryFrom<String> for PairPattern {
-    type Error = String;
-    fn try_from(text: String) -> Result<PairPattern, String> {
-        match text.split_once(':') {
-            Some((a, b)) if !a.is_empty() && !b.is_empty() => Ok(PairPattern { first: a.to_owned(), others: b.to_owned() }),
-            _ => Err(format!("`{}` is not a pairing", text.escape_debug())),
+    /// Is it about this cell, when these versions play?
+    pub fn covers(&self, scenario: &str, pairing: &str, world: WorldKind, versions: &Versions) -> Coverage {
+        if self.scenario == scenario && self.world.is_none_or(|w| w == world) {
+            self.pairing.covers(pairing, versions)
+        } else {
+            Coverage::Elsewhere
         }
     }
 }
@@ -170,20 +135,24 @@ fn deviation(
 }
 
 fn pairing(walker: &mut Walker<'_>, span: Range<usize>, text: &str, implementations: &[&str]) -> Option<PairPattern> {
-    match PairPattern::try_from(text.to_owned()) {
-        Ok(pattern) => {
-            for name in pattern.sides().into_iter().filter(|n| *n != ANY && !implementations.contains(n)) {
-                let message = format!("no gateway implementation is called `{}`", name.escape_debug());
-                walker.unknown("unknown-name", span.clone(), message, name, implementations.iter().copied().chain([ANY]));
+    let read = PairPattern::read(text);
+    if text.contains(':') {
+        for (name, at) in pairs::names(text) {
+            if name.is_empty() || name == ANY || implementations.contains(&name) {
+                continue;
             }
-            Some(pattern)
-        }
-        Err(message) => {
-            let example = implementations.first().copied().unwrap_or("a");
-            walker.mistake("wrong-type", span, message, "", [format!("write `\"A:B\"`, for instance `\"{example}:*\"`")]);
-            None
+            let at = within(walker.source, span.clone(), text, at);
+            let message = format!("no gateway implementation is called `{}`", name.escape_debug());
+            walker.unknown("unknown-name", at, message, name, implementations.iter().copied().chain([ANY]));
         }
     }
+    let example = implementations.first().copied().unwrap_or("a");
+    for mistake in read.as_ref().err().into_iter().flatten() {
+        let at = within(walker.source, span.clone(), text, mistake.at.clone());
+        let help = [format!("write `\"A:B\"`, for instance `\"{example}:*\"` or `\"{example}@<5:*\"`"), format!("versions: {FORMS}")];
+        walker.mistake("wrong-type", at, mistake.message.clone(), "", help);
+    }
+    read.ok()
 }
 
 #[cfg(test)]
@@ -201,19 +170,45 @@ mod tests {
     fn patterns_cover_cells() {
         let list = read(&format!("# list\n{ONE}")).unwrap();
         let d = &list[0];
+        let of = |d: &Deviation, scenario, pairing, world| d.covers(scenario, pairing, world, &Versions::default()) == Coverage::Covered;
         assert_eq!((d.line, d.verdict.as_str(), d.world), (2, "fix-failed", None));
-        assert!(d.covers("nat-timeout", "libreswan:strongswan", WorldKind::Host));
-        assert!(d.covers("nat-timeout", "libreswan:libreswan", WorldKind::Pocket));
-        assert!(!d.covers("nat-timeout", "strongswan:libreswan", WorldKind::Host));
-        assert!(!d.covers("psk-mismatch", "libreswan:strongswan", WorldKind::Host));
+        assert!(of(d, "nat-timeout", "libreswan:strongswan", WorldKind::Host));
+        assert!(of(d, "nat-timeout", "libreswan:libreswan", WorldKind::Pocket));
+        assert!(!of(d, "nat-timeout", "strongswan:libreswan", WorldKind::Host));
+        assert!(!of(d, "psk-mismatch", "libreswan:strongswan", WorldKind::Host));
         let host = read(&ONE.replace("reason", "world = 'host'\nreason")).unwrap();
-        assert!(host[0].covers("nat-timeout", "libreswan:libreswan", WorldKind::Host));
-        assert!(!host[0].covers("nat-timeout", "libreswan:libreswan", WorldKind::Pocket));
+        assert!(of(&host[0], "nat-timeout", "libreswan:libreswan", WorldKind::Host));
+        assert!(!of(&host[0], "nat-timeout", "libreswan:libreswan", WorldKind::Pocket));
+    }
+
+    #[test]
+    fn one_cell_may_have_an_entry_for_each_range_of_versions() {
+        let of = |range: &str| ONE.replace("libreswan:*", &format!("libreswan@{range}:*"));
+        let list = read(&format!("{}{}{ONE}", of("<5"), of(">=5"))).unwrap();
+        let versions = |v: &str| Versions { first: Some(v.to_owned()), others: None };
+        let covering = |v: &str| {
+            let covers =
+                |d: &&Deviation| d.covers("nat-timeout", "libreswan:strongswan", WorldKind::Host, &versions(v)) == Coverage::Covered;
+            list.iter().filter(covers).map(|d| d.line).collect::<Vec<_>>()
+        };
+        assert_eq!((covering("4.10"), covering("5.2"), covering("none")), (vec![1, 13], vec![7, 13], vec![13]));
+        let twice = read(&format!("{}{}", of(">=5,<5.3"), of("<5.3.0,>=5"))).unwrap_err();
+        assert!(twice.to_string().contains("listed already, in line 1"), "{twice}");
+    }
+
+    #[test]
+    fn mistakes_in_ranges_are_told_with_line_and_column() {
+        let text = ONE.replace("'libreswan:*'", "'libreswam@<x:strongswan@5,<6'");
+        let found = read(&text).unwrap_err();
+        let places: Vec<(u32, u32, &str)> = found.list.iter().map(|d| (d.line(), d.column(), d.text())).collect();
+        assert_eq!(places, [(3, 12, "libreswam"), (3, 22, "<x"), (3, 36, "5")], "{found}");
+        assert!(found.to_string().contains("did you mean `libreswan`?") && found.to_string().contains(">=5,<5.3"), "{found}");
+        assert!(read(&ONE.replace("libreswan:*", "*@<5:libreswan")).unwrap_err().to_string().contains("name one"));
     }
 
     #[test]
     fn it_survives_json() {
-        let list = read(ONE).unwrap();
+        let list = read(&ONE.replace("libreswan:*", "libreswan@>=5,<5.3:*")).unwrap();
         let text = serde_json::to_string(&list).unwrap();
         assert_eq!(serde_json::from_str::<Vec<Deviation>>(&text).unwrap(), list);
     }

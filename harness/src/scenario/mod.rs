@@ -20,6 +20,7 @@ pub mod model;
 mod moves;
 mod needs;
 mod options;
+pub mod pairs;
 pub(crate) mod peers;
 mod plan;
 pub mod reference;
