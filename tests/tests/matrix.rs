@@ -139,7 +139,7 @@ fn binary() -> PathBuf {
 
 fn command(out: &Path) -> Command {
     let mut command = Command::new(binary());
-    command.arg("matrix").args(WHAT).args(["--pairs", "strongswan:strongswan", "--out"]).arg(out);
+    command.arg("matrix").args(WHAT).args(["--pairs", "inhouse:inhouse", "--out"]).arg(out);
     command
 }
 
