@@ -244,12 +244,10 @@ fn summary(results: &Results, dir: &Path) {
         let text = cell.text.as_ref().map(|t| format!("\n    {}", t.replace('\n', "\n    "))).unwrap_or_default();
         out.push_str(&format!("{} {}: {}{text}\n", cell.status.mark(), cell.cell, cell.saying()));
     }
-    for d in results.differences.iter().flatten() {
-        let word = |w: &Option<String>| w.clone().unwrap_or_else(|| "no such cell".to_owned());
-        out.push_str(&format!("Δ {}: {}, before: {}\n", d.cell, word(&d.now), word(&d.before)));
-    }
-    if results.differences.as_ref().is_some_and(Vec::is_empty) {
-        out.push_str("every cell says the same as before\n");
+    if let Some(changes) = &results.changes {
+        let cells = changes.cells.iter().map(|d| format!("Δ {}: {}, before: {}\n", d.cell, d.now, d.before));
+        let absent = changes.absent.iter().map(|a| format!("Δ {a}\n"));
+        out.extend(cells.chain(absent).chain(changes.nothing_changed().map(|text| text + "\n")));
     }
     let seconds = results.elapsed_ms as f64 / 1000.0;
     out.push_str(&format!("{} cells in {seconds:.1} s: {}\n", results.cells.len(), results.tally()));

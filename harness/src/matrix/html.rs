@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
 use std::time::Duration;
 
+use super::changes::Absence;
 use super::plan::{CellId, Shard};
 use super::results::{CellResult, Results, Status};
 use super::store::Row;
@@ -99,20 +100,23 @@ impl Page<'_> {
     }
 
     fn differences(&mut self) -> fmt::Result {
-        let Some(differences) = &self.results.differences else { return Ok(()) };
+        let Some(changes) = &self.results.changes else { return Ok(()) };
         let out = &mut self.out;
         writeln!(out, "<h2>Since the previous results</h2>")?;
+        for sentence in changes.absent.iter().map(Absence::to_string).chain(changes.nothing_changed()) {
+            writeln!(out, "<p>{}.</p>", Text(&sentence))?;
+        }
+        let differences = &changes.cells;
         if differences.is_empty() {
-            return writeln!(out, "<p>Every cell says the same as before.</p>");
+            return Ok(());
         }
         // After a change of the matrix itself it is a long list, and the grid is the point.
         let open = if differences.len() <= 20 { " open" } else { "" };
         writeln!(out, "<details{open}><summary>{}</summary>", counted(differences.len(), "cell"))?;
         writeln!(out, "<table>\n<tr><th>cell<th>before<th>now")?;
         for d in differences {
-            let word = |w: &Option<String>| w.clone().unwrap_or_else(|| "no such cell".to_owned());
             let cell = Text(&d.cell.to_string()).to_string();
-            writeln!(out, "<tr data-who=\"{}\"><td>{cell}<td>{}<td>{}", who(&d.cell), Text(&word(&d.before)), Text(&word(&d.now)))?;
+            writeln!(out, "<tr data-who=\"{}\"><td>{cell}<td>{}<td>{}", who(&d.cell), Text(&d.before), Text(&d.now))?;
         }
         writeln!(out, "</table></details>")
     }
@@ -205,7 +209,7 @@ impl Page<'_> {
         writeln!(out, "\n</thead>\n<tbody>")?;
         let mut by_row: BTreeMap<&str, Vec<&CellResult>> = BTreeMap::new();
         self.results.cells.iter().for_each(|c| by_row.entry(&c.cell.scenario).or_default().push(c));
-        let changed: BTreeSet<&CellId> = self.results.differences.iter().flatten().map(|d| &d.cell).collect();
+        let changed: BTreeSet<&CellId> = self.results.changes.iter().flat_map(|c| &c.cells).map(|d| &d.cell).collect();
         let mut rows: Vec<&Row> = h.scenarios.iter().collect();
         rows.sort_by(|a, b| (&a.group, &a.id).cmp(&(&b.group, &b.id)));
         let mut group = None;
@@ -342,8 +346,13 @@ mod tests {
     fn what_has_changed_is_marked() {
         let (_dir, now) = results(|_| ());
         let mut before = now.clone();
+        before.cells[0].status = Status::Skipped;
+        let html = page(&now.clone().since(&before));
+        assert!(html.contains("<td>one/a:b/host<td>skipped<td>as expected") && html.contains("expected changed"));
         before.cells.remove(0);
+        before.header.scenarios.remove(0);
         let html = page(&now.since(&before));
-        assert!(html.contains("<td>one/a:b/host<td>no such cell<td>as expected") && html.contains("expected changed"));
+        assert!(html.contains("<p>1 cell of this matrix was not part of the previous one: scenarios one.</p>"), "{html}");
+        assert!(html.contains("<p>all 3 cells that both have say the same as before.</p>") && !html.contains("expected changed"));
     }
 }

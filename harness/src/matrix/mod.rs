@@ -4,6 +4,7 @@
 //! (`store::Record`), and the evidence. Everything else (`results::Results`, the page, JUnit) follows from these, so that an
 //! interrupted matrix resumes by reading what is there, and merging shards is putting their files together.
 
+pub mod changes;
 pub mod html;
 pub mod judge;
 pub mod junit;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::changes::Changes;
 use super::judge::{judged, verdicts};
 use super::plan::{CellId, Shard};
 use super::store::{FORMAT, Header, Record, Store, StoreError};
@@ -24,8 +25,10 @@ pub struct Results {
     pub counts: BTreeMap<Status, usize>,
     /// Every cell, in order.
     pub cells: Vec<CellResult>,
-    /// What is different from the previous results, when these were given.
-    pub differences: Option<Vec<Difference>>,
+    /// What is different from the previous results, when these were given. Results of format 1 have it in another form, which nobody
+    /// reads again.
+    #[serde(default)]
+    pub changes: Option<Changes>,
 }
 
 /// What a cell says.
@@ -117,17 +120,6 @@ impl Status {
     }
 }
 
-/// A cell that says something else than before.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Difference {
-    /// Which cell.
-    pub cell: CellId,
-    /// What it said; absent when there was no such cell.
-    pub before: Option<String>,
-    /// What it says; absent when there is no such cell any more.
-    pub now: Option<String>,
-}
-
 impl Results {
     /// Judges what is in the store.
     pub fn of(store: &Store, elapsed_ms: u64) -> Result<Results, StoreError> {
@@ -141,24 +133,12 @@ impl Results {
         for cell in &cells {
             *counts.entry(cell.status).or_insert(0) += 1;
         }
-        Ok(Results { format: FORMAT, header: header.clone(), elapsed_ms, counts, cells, differences: None })
+        Ok(Results { format: FORMAT, header: header.clone(), elapsed_ms, counts, cells, changes: None })
     }
 
     /// The same results, with what has changed since the previous ones.
     pub fn since(self, previous: &Results) -> Results {
-        let before: BTreeMap<&CellId, &CellResult> = previous.cells.iter().map(|c| (&c.cell, c)).collect();
-        let now: BTreeMap<&CellId, &CellResult> = self.cells.iter().map(|c| (&c.cell, c)).collect();
-        let mut differences: Vec<Difference> = Vec::new();
-        for cell in &self.cells {
-            let (was, is) = (before.get(&cell.cell).map(|c| c.saying()), cell.saying());
-            if was.as_ref() != Some(&is) {
-                differences.push(Difference { cell: cell.cell.clone(), before: was, now: Some(is) });
-            }
-        }
-        for cell in previous.cells.iter().filter(|c| !now.contains_key(&c.cell)) {
-            differences.push(Difference { cell: cell.cell.clone(), before: Some(cell.saying()), now: None });
-        }
-        Results { differences: Some(differences), ..self }
+        Results { changes: Some(Changes::between(previous, &self)), ..self }
     }
 
     /// How many cells have this status.
@@ -244,8 +224,28 @@ mod tests {
         let second = Results::of(&store, 9).unwrap().since(&first);
         assert_eq!(second.exit(false), Exit::Unexpected);
         let told: Vec<(String, &str)> =
-            second.differences.iter().flatten().map(|d| (d.cell.to_string(), d.now.as_deref().unwrap_or("gone"))).collect();
+            second.changes.iter().flat_map(|c| &c.cells).map(|d| (d.cell.to_string(), d.now.as_str())).collect();
         assert_eq!(told, [("one/a:b/pocket".into(), "unexpected: not-reproduced"), ("two/a:b/host".into(), "skipped")]);
-        assert_eq!(first.clone().since(&Results { elapsed_ms: 77, ..first }).differences, Some(vec![]));
+    }
+
+    #[test]
+    fn results_of_format_1_are_still_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::create(dir.path(), header()).unwrap();
+        store.header.cells().iter().for_each(|c| store.write(&record(c, 1, "reproduced")).unwrap());
+        let now = Results::of(&store, 5).unwrap();
+        let mut old = serde_json::to_value(&now).unwrap();
+        old["format"] = 1.into();
+        old["header"]["format"] = 1.into();
+        let object = old.as_object_mut().unwrap();
+        object.remove("changes").unwrap();
+        object.insert("differences".into(), serde_json::json!([{ "cell": now.cells[0].cell, "before": null, "now": "as expected" }]));
+        for cell in old["cells"].as_array_mut().unwrap() {
+            cell["runs"][0].as_object_mut().unwrap().remove("versions").unwrap();
+        }
+        let old: Results = serde_json::from_value(old).unwrap();
+        assert!(old.played().is_empty());
+        let changes = now.since(&old).changes.unwrap();
+        assert_eq!((changes.common, changes.cells.len(), changes.absent.len()), (4, 0, 0));
     }
 }
