@@ -104,7 +104,8 @@ impl Page<'_> {
         let out = &mut self.out;
         writeln!(out, "<h2>Since the previous results</h2>")?;
         for sentence in changes.absent.iter().map(Absence::to_string).chain(changes.nothing_changed()) {
-            writeln!(out, "<p>{}.</p>", Text(&sentence))?;
+            let (first, rest) = sentence.split_at(sentence.chars().next().map_or(0, char::len_utf8));
+            writeln!(out, "<p>{}{}.</p>", Text(&first.to_uppercase()), Text(rest))?;
         }
         let differences = &changes.cells;
         if differences.is_empty() {
@@ -353,6 +354,6 @@ mod tests {
         before.header.scenarios.remove(0);
         let html = page(&now.since(&before));
         assert!(html.contains("<p>1 cell of this matrix was not part of the previous one: scenarios one.</p>"), "{html}");
-        assert!(html.contains("<p>all 3 cells that both have say the same as before.</p>") && !html.contains("expected changed"));
+        assert!(html.contains("<p>All 3 cells that both have say the same as before.</p>") && !html.contains("expected changed"));
     }
 }
