@@ -10,10 +10,19 @@
 //! | kernel: add_sa() level=0 outbound tunnel 10.1.0.0/24-ALL->10.9.0.1[d1adf4c9]==>10.9.0.2-ALL->10.2.0.0/24 … HMAC_SHA1_96:20 AES_CBC:16
 //! ```
 //!
+//! 5.2 says `ESP encrypt key:`, `ESP integrity key:`, and tells the SA in three lines:
+//!
+//! ```text
+//! | "net" #2: routing:  kernel_ops_add_sa() level=0 OUTBOUND TUNNEL
+//! | "net" #2: routing:   (src) <unset-selector> -> 10.9.0.1[d1adf4c9] ==> 10.9.0.2 -> <unset-selector> (dst)
+//! | "net" #2: routing:   HMAC_SHA1_96:20 AES_CBC:16 replay_window=32 esn=no …
+//! ```
+//!
 //! An IKEv2 SA's keys are told once it is authenticated; those of an SA that never was are not. An ISAKMP SA's (IKEv1) key stays
 //! inside NSS and is never told.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use peer::{Cipher, EspKeys, Ikev2Keys, Integrity, Keys};
 
@@ -31,6 +40,25 @@ pub(crate) struct KeyLog {
     salt_of: usize,
     /// The initiator's half of an IKEv2 SA, until the responder's follows.
     half: Option<Half>,
+    /// What was told of an SA that the kernel gets, until its algorithms follow.
+    adding: Adding,
+}
+
+#[derive(Debug, Default)]
+enum Adding {
+    #[default]
+    Nothing,
+    /// Its addresses come next.
+    Begun,
+    Between(Ends),
+}
+
+/// Addresses and SPI of an SA.
+#[derive(Debug)]
+struct Ends {
+    src: Option<IpAddr>,
+    dst: Option<IpAddr>,
+    spi: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,12 +111,12 @@ impl KeyLog {
             self.dump = None;
         }
         match text.trim() {
-            "ESP enckey:" => {
+            "ESP enckey:" | "ESP encrypt key:" => {
                 self.encryption.clear();
                 self.authentication.clear();
                 self.dump = Some(Dump::Encryption);
             }
-            "ESP authkey:" => self.dump = Some(Dump::Authentication),
+            "ESP authkey:" | "ESP integrity key:" => self.dump = Some(Dump::Authentication),
             "unwrapped:" if self.salt_of != usize::MAX => self.dump = Some(Dump::Salt),
             line => self.statement(line),
         }
@@ -112,11 +140,30 @@ impl KeyLog {
             && let Some(initiator) = self.half.take().filter(|i| i.spis == responder.spis)
         {
             self.ike(initiator, responder);
-        } else if let Some(sa) = line.strip_prefix("kernel: add_sa() ")
-            && let Some(key) = self.child(sa)
-        {
-            self.keys.merge(Keys { esp: vec![key], ..Keys::default() });
+        } else if let Some(sa) = line.strip_prefix("kernel: add_sa() ") {
+            let keyed = ends(sa).and_then(|ends| self.child(ends, sa));
+            self.learn(keyed);
+        } else if let Some((_, routing)) = line.split_once(": routing: ") {
+            self.routing(routing.trim_start());
         }
+    }
+
+    /// One of the three lines of 5.2.
+    fn routing(&mut self, text: &str) {
+        self.adding = match std::mem::take(&mut self.adding) {
+            _ if text.starts_with("kernel_ops_add_sa() level=") => Adding::Begun,
+            Adding::Begun => ends(text).map_or(Adding::Nothing, Adding::Between),
+            Adding::Between(ends) => {
+                let keyed = self.child(ends, text);
+                self.learn(keyed);
+                Adding::Nothing
+            }
+            Adding::Nothing => Adding::Nothing,
+        };
+    }
+
+    fn learn(&mut self, esp: Option<EspKeys>) {
+        self.keys.merge(Keys { esp: esp.into_iter().collect(), ..Keys::default() });
     }
 
     fn ike(&mut self, mut initiator: Half, mut responder: Half) {
@@ -139,25 +186,32 @@ impl KeyLog {
         self.keys.merge(Keys { ikev2: vec![key], ..Keys::default() });
     }
 
-    /// `level=0 outbound tunnel A-ALL->10.9.0.1[d1adf4c9]==>10.9.0.2-ALL->B … HMAC_SHA1_96:20 AES_CBC:16`; with UDP encapsulation
-    /// `…[d1adf4c9]=espinudp==>…`
-    fn child(&mut self, sa: &str) -> Option<EspKeys> {
-        let (from, to) = sa.split_once("==>")?;
-        let (src, spi) = from.rsplit_once(']')?.0.rsplit_once("->")?.1.split_once('[')?;
-        let (dst, rest) = to.split_once('-')?;
-        let mut algorithms = rest.split(' ').rev().filter_map(|word| word.split_once(':')).map(|(name, _)| name);
-        let (cipher, integrity) = (algorithms.next()?, algorithms.next()?);
+    /// An SA whose algorithms are among these words: `… HMAC_SHA1_96:20 AES_CBC:16 …`; an AEAD has `NONE:0` before it.
+    fn child(&mut self, Ends { src, dst, spi }: Ends, words: &str) -> Option<EspKeys> {
+        let mut algorithms = words.split(' ').rev().filter_map(|word| word.split_once(':'));
+        let mut algorithm =
+            || algorithms.find(|(name, length)| !name.is_empty() && length.bytes().all(|b| b.is_ascii_digit())).map(|(n, _)| n);
+        let (cipher, integrity) = (algorithm()?, algorithm()?);
         let (key, integrity_key) = (std::mem::take(&mut self.encryption), std::mem::take(&mut self.authentication));
         Some(EspKeys {
-            src: src.parse().ok(),
-            dst: dst.parse().ok(),
-            spi: u32::from_str_radix(spi, 16).ok()?,
+            src,
+            dst,
+            spi,
             encryption: esp_cipher(cipher, key.len())?,
             key,
             integrity: esp_integrity(integrity)?,
             integrity_key,
         })
     }
+}
+
+/// `…->10.9.0.1[d1adf4c9]==>10.9.0.2-ALL->…`, `… -> 10.9.0.1[d1adf4c9] ==> 10.9.0.2 -> …`; with UDP encapsulation
+/// `…[d1adf4c9]=espinudp==>…`.
+fn ends(sa: &str) -> Option<Ends> {
+    let (from, to) = sa.split_once("==>")?;
+    let (src, spi) = from.rsplit_once(']')?.0.rsplit_once("->")?.1.trim().split_once('[')?;
+    let dst = to.trim_start().split([' ', '-']).next()?;
+    Some(Ends { src: src.parse().ok(), dst: dst.parse().ok(), spi: u32::from_str_radix(spi, 16).ok()? })
 }
 
 /// `0x<spi> 0x<spi> sha256:0x<key> aes128:0x<key>`; with an AEAD the integrity is `none:`.

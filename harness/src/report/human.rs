@@ -88,6 +88,10 @@ impl Reporter for Human {
         self.print(&headline(result, self.auto, self.colour));
         if self.verbose || !matches!(result.verdict, Verdict::Reproduced | Verdict::Skipped(_)) {
             self.print(&explain(result, self.colour));
+        } else {
+            for warning in result.sides.iter().flat_map(|s| &s.warnings) {
+                self.print(&format!("    ! {warning}"));
+            }
         }
     }
 
@@ -172,6 +176,9 @@ fn side_story(s: &mut String, name: &str, side: &SideReport, colour: bool) {
     );
     if let Some(trouble) = &side.trouble {
         let _ = writeln!(s, "    ✗ {}", indent(&trouble.text));
+    }
+    for warning in &side.warnings {
+        let _ = writeln!(s, "    ! {}", indent(warning));
     }
     for f in &side.faults {
         let mark = match f.state {

@@ -22,7 +22,7 @@ use super::supervise::{Pace, fetch_keys, supervise};
 use super::traffic::Nodes;
 use super::traffic::services::Services;
 use super::worlds::WorldKind;
-use super::{artefacts, certificates, drivers, evidence, probing};
+use super::{artefacts, certificates, drivers, evidence, probing, unread};
 use crate::capture::ring::{How, RecordError, Recorder, Rings};
 use crate::dissect::Frame;
 use crate::event::What;
@@ -293,6 +293,7 @@ async fn conclude(
     let mut judge = lab.judge.borrow_mut();
     report.lost = stats.dropped();
     report.expects = judge.finish(&lab.ledger.events(), now, report.lost);
+    report.warnings = unread::sentences(&lab.ledger.events(), judge.capture(), judge.keys());
     report.packets = judge.capture().records.len() as u64;
     report.faults = lab.faults.borrow().report();
     report.health = lab.health.borrow_mut().take();

@@ -17,5 +17,6 @@ pub mod script;
 pub mod supervise;
 pub mod traffic;
 pub mod tunnel;
+pub mod unread;
 pub mod versions;
 pub mod worlds;

@@ -33,6 +33,9 @@ pub struct SideReport {
     pub started: Timestamp,
     /// How long it took.
     pub elapsed: Duration,
+    /// What weakens the evidence, whatever the verdict is.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// The side could not be carried through.
     pub trouble: Option<Trouble>,
 }
@@ -162,6 +165,7 @@ impl SideReport {
             lost: 0,
             started,
             elapsed: Duration::ZERO,
+            warnings: Vec::new(),
             trouble: None,
         }
     }
@@ -341,6 +345,7 @@ mod tests {
             lost: 0,
             started: Timestamp(0),
             elapsed: Duration::ZERO,
+            warnings: Vec::new(),
             trouble: None,
         }
     }

@@ -48,6 +48,34 @@ kernel: add_sa() level=0 inbound transport 203.0.113.2/32-ALL->203.0.113.2[a2cdc
     assert_eq!((sa.spi, sa.src, sa.dst), (0xa2cdc6af, "203.0.113.2".parse().ok(), "198.51.100.2".parse().ok()));
 }
 
+/// libreswan 5.2 (Debian 5.2-2.2), as it wrote them.
+#[test]
+fn the_three_lines_of_5_are_read() {
+    let keys = read(
+        "ESP encrypt key:
+  0e df 8c f3  e9 f3 72 47  33 a8 0c 1d  17 2f 4b e2   ......rG3..../K.
+ESP integrity key:
+  e1 42 cf 8e  85 e3 90 5d  dd 6f 96 3a  ec 38 ea 5d   .B.....].o.:.8.]
+  43 59 59 56  72 b7 ad e7  ba f7 4c e7  52 e8 de 91   CYYVr.....L.R...
+kernel: NIC esp-hw-offload disabled for connection 'west-east'
+\"west-east\" #2: routing:  kernel_ops_add_sa() level=0 INBOUND TUNNEL
+\"west-east\" #2: routing:   (src) <unset-selector> -> 192.0.2.2[1eac3dee] ==> 192.0.2.1 -> <unset-selector> (dst)
+\"west-east\" #2: routing:   HMAC_SHA2_256_128:32 AES_CBC:16 replay_window=32 esn=no sa_mark_out=auto +dont_encap_dscp ...
+\"west-east\" #2: routing:   ... yes
+\"west-east\" #2: routing:  kernel_ops_add_sa() level=0 OUTBOUND TUNNEL
+\"west-east\" #2: routing:   (src) <unset-selector> -> 192.168.7.10[fa65a6a2]=espinudp ==> 2001:db8:1::2 -> <unset-selector> (dst)
+\"west-east\" #2: routing:   HMAC_SHA2_256_128:32 AES_CBC:16 replay_window=32 esn=no ...
+",
+    );
+    // The second has no key of its own: nothing is made up.
+    let [sa] = keys.esp.as_slice() else { panic!("{keys:?}") };
+    assert_eq!((sa.spi, sa.src, sa.dst), (0x1eac3dee, "192.0.2.2".parse().ok(), "192.0.2.1".parse().ok()));
+    assert_eq!((sa.encryption, sa.integrity), (Cipher::AesCbc(128), Integrity::HmacSha2_256_128));
+    assert_eq!((sa.key.len(), sa.integrity_key.len()), (16, 32));
+    let udp = ends("  (src) <unset-selector> -> 192.168.7.10[fa65a6a2]=espinudp ==> 2001:db8:1::2 -> <unset-selector> (dst)").unwrap();
+    assert_eq!((udp.spi, udp.dst), (0xfa65a6a2, "2001:db8:1::2".parse().ok()));
+}
+
 #[test]
 fn ikev2_keys_need_both_halves() {
     let keys = read(
