@@ -280,14 +280,23 @@ fn lifetimes(c: &Connection, lines: &mut Vec<(&str, String)>, notes: &mut Vec<St
     Ok(())
 }
 
-/// Returns whether the daemon begins a connection anew by itself, whatever `keyingtries` says: with re-keying on, and always in the new
-/// dialect.
-pub(crate) fn revives(dialect: Dialect, c: &Connection) -> bool {
-    dialect == Dialect::New || c.ike_rekey.is_some() || c.child_rekey.is_some() || wants_revival(c)
+/// Returns whether the daemon begins a connection anew by itself, whatever `keyingtries` says.
+pub(crate) fn revives(dialect: Dialect, config: &GatewayConfig, c: &Connection) -> bool {
+    match dialect {
+        // With re-keying on.
+        Dialect::Old => c.ike_rekey.is_some() || c.child_rekey.is_some() || wants_revival(c),
+        Dialect::New => !is_kept_from_reviving(dialect, config),
+    }
+}
+
+/// Returns whether the daemon must be told not to revive connections: the new dialect has no setting for it, and only a switch for all
+/// connections.
+pub(crate) fn is_kept_from_reviving(dialect: Dialect, config: &GatewayConfig) -> bool {
+    dialect == Dialect::New && config.connections.iter().all(|c| c.keying_tries != 0 && !wants_revival(c))
 }
 
 /// Returns whether a connection is to be begun anew when it is lost.
-pub(crate) fn wants_revival(c: &Connection) -> bool {
+fn wants_revival(c: &Connection) -> bool {
     c.close_action == ChildAction::Start || c.dpd_action == ChildAction::Start
 }
 

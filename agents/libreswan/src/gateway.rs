@@ -13,12 +13,12 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
-use crate::conf::{self, FILE, LOG, POLICIES, SECRETS, wants_revival};
+use crate::conf::{self, FILE, LOG, POLICIES, SECRETS};
 use crate::daemon::{ANSWER, Caller, Daemon, io_error};
 use crate::families::Families;
 use crate::journal::Journal;
 use crate::nss;
-use crate::probe::{Dialect, Found};
+use crate::probe::Found;
 
 /// A gateway played by pluto.
 pub(crate) struct Pluto {
@@ -62,7 +62,7 @@ impl Pluto {
 
     /// Brings one child up.
     async fn initiate_one(&mut self, connection: &str, until: Instant) -> Result<Outcome, DriverError> {
-        let revives = conf::revives(self.found.dialect, self.launch.config.connection(connection)?);
+        let revives = conf::revives(self.found.dialect, &self.launch.config, self.launch.config.connection(connection)?);
         let (up, trying, failures) =
             self.journal.ask(|t| t.connection(connection).map_or((false, false, 0), |c| (c.is_up(), c.is_trying(), c.failures)));
         if up && self.daemon.is_running() {
@@ -131,9 +131,8 @@ async fn begin(found: &Found, launch: &Launch, journal: &Journal, notes: &[Vec<S
     let aead = |p: &String| ["gcm", "ccm", "chacha"].iter().any(|mode| p.contains(mode));
     let crypt = launch.config.connections.iter().any(|c| c.ike_proposals.iter().any(aead));
     let daemon = Daemon::spawn(found, launch, journal, if crypt { "base,crypt,private" } else { "base,private" }).await?;
-    let connections = &launch.config.connections;
-    if found.dialect == Dialect::New && connections.iter().all(|c| c.keying_tries != 0 && !wants_revival(c)) {
-        // There is no setting; it would begin anew at once, and for ever.
+    if conf::is_kept_from_reviving(found.dialect, &launch.config) {
+        // It would begin anew at once, and for ever.
         let answer = daemon.whack(&["--impair", "revival"]).await?;
         if !answer.success {
             return Err(io_error(&launch.config.name, "whack --impair revival", io::Error::other(answer.text)));
