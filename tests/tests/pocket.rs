@@ -38,10 +38,11 @@ fn main() {
     if let (Some(missing), false) = (&missing, arguments.list) {
         eprintln!("pocket: skipped({missing})");
     }
-    let all: [(&str, Check); 6] = [
+    let all: [(&str, Check); 7] = [
         ("repeats_have_the_same_timings", same_timings),
         ("hours_cost_seconds", hours),
         ("an_ordinary_user_needs_no_privilege", unprivileged),
+        ("half_allowed_namespaces_leave_the_pocket_world", half_allowed),
         ("a_pocket_that_hangs_is_ended_and_its_console_kept", hangs),
         ("a_pocket_that_takes_too_long_is_ended", takes_too_long),
         ("a_kernel_that_never_greets_is_ended", never_greets),
@@ -198,25 +199,42 @@ fn hours() -> Result<(), Failed> {
 
 /// Somebody who is nobody runs a scenario with kernel ESP.
 fn unprivileged() -> Result<(), Failed> {
+    let dropping = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--bounding-set", "-all", "--no-new-privs"];
+    let words = if nix::unistd::geteuid().is_root() { &dropping[..] } else { &[] };
+    let (_, text) = as_somebody(words, &["run", "ok-v2-psk", "--world", "pocket", "--evidence", "evidence"])?;
+    if text.contains("1 reproduced") { Ok(()) } else { Err(text.into()) }
+}
+
+/// A user namespace can be made, and its maps cannot be written, as with Ubuntu's AppArmor: here because its `/proc` is read-only.
+fn half_allowed() -> Result<(), Failed> {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("half_allowed_namespaces_leave_the_pocket_world: skipped(needs root to set the stage)");
+        return Ok(());
+    }
+    let stage = "mount --bind /proc /proc && mount -o remount,bind,ro /proc && exec setpriv --reuid 65534 --regid 65534 --clear-groups \"$@\"";
+    let words = ["unshare", "--mount", "sh", "-c", stage, "sh"];
+    let (status, text) = as_somebody(&words, &["doctor"])?;
+    if !status.success() || !text.contains("ready: pocket world only") || !text.contains("apparmor_restrict_unprivileged_userns") {
+        return Err(format!("{status}: {text}").into());
+    }
+    let (_, text) = as_somebody(&words, &["run", "ok-v2-psk", "--evidence", "evidence"])?;
+    if text.contains("1 reproduced") { Ok(()) } else { Err(text.into()) }
+}
+
+/// Runs the program, by way of some words before it, where everybody can read it and the kernel.
+fn as_somebody(words: &[&str], arguments: &[&str]) -> Result<(std::process::ExitStatus, String), Failed> {
     let folder = tempfile::tempdir()?;
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777))?;
-    // The program, and the kernel, where everybody can read them.
     let program = folder.path().join("faultlab");
     std::fs::copy(processes::binary(), &program)?;
     let kernel = folder.path().join("linux");
     std::fs::copy(pocket::find().map_err(|m| m.to_string())?, &kernel)?;
-    let mut command = if nix::unistd::geteuid().is_root() {
-        let mut command = Command::new("setpriv");
-        command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--bounding-set", "-all", "--no-new-privs"]).arg(&program);
-        command
-    } else {
-        Command::new(&program)
-    };
-    command.args(["run", "ok-v2-psk", "--world", "pocket", "--evidence"]).arg(folder.path().join("evidence"));
-    command.env("HOME", folder.path()).env("TMPDIR", folder.path()).env(pocket::KERNEL_VARIABLE, &kernel).current_dir(folder.path());
-    let out = command.output()?;
-    let text = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
-    if out.status.success() && text.contains("1 reproduced") { Ok(()) } else { Err(format!("{}: {text}", out.status).into()) }
+    let program = program.to_string_lossy().into_owned();
+    let all: Vec<&str> = words.iter().copied().chain([program.as_str()]).chain(arguments.iter().copied()).collect();
+    let mut command = Command::new(all[0]);
+    command.args(&all[1..]).env("HOME", folder.path()).env("TMPDIR", folder.path()).env(pocket::KERNEL_VARIABLE, &kernel);
+    let out = command.current_dir(folder.path()).output()?;
+    Ok((out.status, format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))))
 }
 
 /// Stops every kernel below this process.

@@ -7,40 +7,80 @@ use crate::run::worlds::{Inventory, Worlds};
 use crate::world::pocket;
 use crate::world::probe::{Feature, features};
 
+/// Tools that are not part of the lab: program, its package, and what needs it.
+const TOOLS: [(&str, &str, &str); 6] = [
+    ("ip", "iproute2", "libreswan and OpenIKED; and tells what a kernel's IPsec can do"),
+    ("tshark", "tshark", "you, and the tests"),
+    ("wireshark", "wireshark", "you"),
+    ("tcpdump", "tcpdump", "you, in `faultlab shell`"),
+    ("ping", "iputils-ping", "you, in `faultlab shell`"),
+    ("nft", "nftables", "you, in `faultlab shell`"),
+];
+
 /// Prints the findings; the exit code tells whether scenarios can run at all.
 pub async fn doctor() -> Result<Exit, CliError> {
     let mut out = String::new();
-    let found = features();
+    let worlds = Worlds::default();
+    let on_host = worlds.on_host(&drivers::names()).await;
+    let in_pockets = worlds.in_pockets(&drivers::names()).await.and_then(|inventory| Ok((pocket::find()?, inventory)));
+    let pocket_gateways = in_pockets.as_ref().map_or(0, |(_, inventory)| present(inventory));
     out.push_str("kernel and privilege\n");
+    let found = features();
     for f in &found {
-        out.push_str(&line(f));
+        out.push_str(&line(f, pocket_gateways > 0));
     }
     out.push_str("\ngateway implementations in the host world\n");
-    let worlds = Worlds::default();
-    let mut gateways = implementations(&mut out, &worlds.on_host(&drivers::names()).await);
+    implementations(&mut out, &on_host);
     out.push_str("\npocket world: a kernel of our own, in virtual time\n");
-    let inside = worlds.in_pockets(&drivers::names()).await;
-    match inside.and_then(|inventory| Ok((pocket::find()?, inventory))) {
+    match &in_pockets {
         Ok((kernel, inventory)) => {
             out.push_str(&format!("  ✓ {:<22} {}\n", "kernel", kernel.display()));
-            gateways += implementations(&mut out, &inventory);
+            implementations(&mut out, inventory);
         }
         Err(missing) => out.push_str(&format!("  – {:<22} {}\n      {}\n", "kernel", missing.what, missing.hint)),
     }
-    out.push_str("\ntools for you (the lab does not need them)\n");
-    for (tool, package) in [("tshark", "tshark"), ("wireshark", "wireshark"), ("nft", "nftables"), ("ip", "iproute2")] {
-        let here = in_path(tool);
-        let hint = if here { String::new() } else { format!("apt-get install {package}") };
-        out.push_str(&format!("  {} {tool:<22} {hint}\n", if here { "✓" } else { "–" }));
+    out.push_str("\ntools\n");
+    for (tool, package, user) in TOOLS {
+        let (mark, hint) = if in_path(tool) { ("✓", String::new()) } else { ("–", format!("; apt-get install {package}")) };
+        out.push_str(&format!("  {mark} {tool:<22} for {user}{hint}\n"));
     }
-    let able = found.iter().all(|f| f.present || !f.required) && gateways > 0;
-    out.push_str(if able { "\nready: faultlab run\n" } else { "\nnot ready: see the lines marked ✗\n" });
+    let host = found.iter().all(|f| f.present || !f.required) && present(&on_host) > 0;
+    let (verdict, exit) = verdict(host, pocket_gateways > 0);
+    out.push_str(&format!("\n{verdict}\n"));
     print(&out)?;
-    Ok(if able { Exit::Expected } else { Exit::Machine })
+    Ok(exit)
 }
 
-/// Tells what each implementation can do; returns how many are there.
-fn implementations(out: &mut String, inventory: &Inventory) -> usize {
+/// What a user can do now, in a line.
+fn verdict(host: bool, pocket: bool) -> (&'static str, Exit) {
+    match (host, pocket) {
+        (true, true) => ("ready: faultlab run", Exit::Expected),
+        (true, false) => (
+            "ready: host world only: faultlab run; what needs the pocket world is skipped (see the lines marked – under `pocket world`)",
+            Exit::Expected,
+        ),
+        (false, true) => (
+            "ready: pocket world only: faultlab run; for the host world run as root, or allow what the lines marked – under `kernel and privilege` say",
+            Exit::Expected,
+        ),
+        (false, false) => ("not ready: see the lines marked ✗", Exit::Machine),
+    }
+}
+
+/// How many implementations are there.
+fn present(inventory: &Inventory) -> usize {
+    inventory.values().filter(|p| p.is_ok()).count()
+}
+
+/// Tells what each implementation can do.
+fn implementations(out: &mut String, inventory: &Inventory) {
+    let mut answers = inventory.values();
+    if let Some(Err(first)) = answers.next()
+        && answers.all(|other| other.as_ref() == Err(first))
+    {
+        out.push_str(&format!("  – {:<22} {}\n      {}\n", "none", first.what, first.hint));
+        return;
+    }
     for driver in drivers::names() {
         match inventory.get(driver) {
             Some(Ok(p)) => {
@@ -52,11 +92,11 @@ fn implementations(out: &mut String, inventory: &Inventory) -> usize {
             None => out.push_str(&format!("  – {driver:<22} was not asked\n")),
         }
     }
-    inventory.values().filter(|p| p.is_ok()).count()
 }
 
-fn line(f: &Feature) -> String {
-    let mark = match (f.present, f.required) {
+/// `elsewhere`: without it there is another world.
+fn line(f: &Feature, elsewhere: bool) -> String {
+    let mark = match (f.present, f.required && !elsewhere) {
         (true, _) => "✓",
         (false, true) => "✗",
         (false, false) => "–",

@@ -42,6 +42,7 @@ const ENTER: &str = "__enter";
 const JOIN: &str = "__join";
 const POCKET_OUTER: &str = "__pocket-outer";
 const POCKET_FIRST: &str = "__pocket-first";
+const POCKET_TRIAL: &str = "__pocket-trial";
 const POCKET_INIT: &str = "__pocket-init";
 
 /// To be called first in `main`, while the process has one thread. When this process was started as part of a cell, plays
@@ -54,6 +55,7 @@ pub fn entry(cell_main: fn(Vec<u8>, EventSink) -> i32) {
         Some(ENTER) => enter::enter(args),
         Some(JOIN) => enter::join(args),
         Some(POCKET_OUTER) => pocket::outer(args.next(), args.next()),
+        Some(POCKET_TRIAL) => pocket::trial(),
         Some(POCKET_FIRST) => pocket::first(args.next()),
         Some(POCKET_INIT) => guest::init(cell_main, args.next()),
         _ => return,

@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 use super::super::namespaces::{self, Refusal};
 use super::super::pocket::Pocket;
 use super::first::{refuse, say};
-use super::{ENTER, Greeting, POCKET_FIRST, POCKET_INIT, die_with_parent};
+use super::{ENTER, Greeting, POCKET_FIRST, POCKET_INIT, POCKET_TRIAL, die_with_parent};
 use crate::cli::exit::Exit;
 
 /// Capacity of the event stream's pipe. While it is full the guest waits, and virtual time must not run on meanwhile.
@@ -28,7 +28,7 @@ const STATE: &str = "/dev/shm";
 /// nothing survives, but a pocket does not need them.
 pub(super) fn outer(parent: Option<OsString>, pocket: Option<OsString>) -> i32 {
     let parent = parent.and_then(|p| p.to_str().and_then(|p| p.parse::<i32>().ok()));
-    let isolated = namespaces::isolate().is_ok();
+    let isolated = can_isolate() && namespaces::isolate().is_ok();
     let started = die_with_parent(parent).and_then(|()| {
         // Bigger is better; the default works as well.
         let _ = rustix::pipe::fcntl_setpipe_size(std::io::stdout(), STREAM);
@@ -46,6 +46,27 @@ pub(super) fn outer(parent: Option<OsString>, pocket: Option<OsString>) -> i32 {
         let _ = kill(Pid::from_raw(0), Signal::SIGKILL);
     }
     status
+}
+
+/// Can this process move into namespaces and mount there? A process of its own tries: where only half is allowed (Ubuntu's AppArmor lets
+/// a user namespace be made, and then denies its maps and all mounts) there is no way back.
+fn can_isolate() -> bool {
+    Command::new("/proc/self/exe").arg(POCKET_TRIAL).stdin(Stdio::null()).stdout(Stdio::null()).status().is_ok_and(|s| s.success())
+}
+
+/// `__pocket-trial`: does what the keeper and the parent of the kernel would do, and ends.
+pub(super) fn trial() -> i32 {
+    match namespaces::isolate().and_then(|()| private_state()) {
+        Ok(()) => 0,
+        Err(_) => Exit::Machine as i32,
+    }
+}
+
+/// All that the kernel writes for itself vanishes with the mount namespace.
+fn private_state() -> Result<(), Refusal> {
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    mount(Some("tmpfs"), STATE, Some("tmpfs"), flags, Some("mode=1777"))
+        .map_err(|e| Refusal::new(format!("mount a tmpfs on {STATE}"), e, "the mount namespace must allow tmpfs"))
 }
 
 /// `__pocket-first POCKET`: parent of the kernel; process 1 of the process-id namespace if there is one.
@@ -66,10 +87,7 @@ fn start(pocket: &Pocket) -> Result<(Child, PathBuf), Refusal> {
     let own_mounts = std::process::id() == 1;
     let orders = read_orders()?;
     let state = if own_mounts {
-        // All that the kernel writes for itself vanishes with the mount namespace.
-        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-        mount(Some("tmpfs"), STATE, Some("tmpfs"), flags, Some("mode=1777"))
-            .map_err(|e| Refusal::new(format!("mount a tmpfs on {STATE}"), e, "the mount namespace must allow tmpfs"))?;
+        private_state()?;
         PathBuf::from(STATE)
     } else {
         pocket.share.clone().unwrap_or_else(std::env::temp_dir)
