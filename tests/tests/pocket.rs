@@ -211,7 +211,8 @@ fn half_allowed() -> Result<(), Failed> {
         eprintln!("half_allowed_namespaces_leave_the_pocket_world: skipped(needs root to set the stage)");
         return Ok(());
     }
-    let stage = "mount --bind /proc /proc && mount -o remount,bind,ro /proc && exec setpriv --reuid 65534 --regid 65534 --clear-groups \"$@\"";
+    let stage =
+        "mount --bind /proc /proc && mount -o remount,bind,ro /proc && exec setpriv --reuid 65534 --regid 65534 --clear-groups \"$@\"";
     let words = ["unshare", "--mount", "sh", "-c", stage, "sh"];
     let (status, text) = as_somebody(&words, &["doctor"])?;
     if !status.success() || !text.contains("ready: pocket world only") || !text.contains("apparmor_restrict_unprivileged_userns") {

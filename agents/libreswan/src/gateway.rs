@@ -5,10 +5,11 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use peer::{Accepted, ChildAction, Connection, DriverError, Gateway, Keys, Launch, Outcome};
+use peer::{Accepted, ChildAction, Connection, DriverError, Gateway, Keys, Launch, Outcome, Spawner};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
@@ -18,7 +19,7 @@ use crate::daemon::{ANSWER, Caller, Daemon, io_error};
 use crate::families::Families;
 use crate::journal::Journal;
 use crate::nss;
-use crate::probe::Found;
+use crate::probe::{Dialect, Found};
 
 /// A gateway played by pluto.
 pub(crate) struct Pluto {
@@ -55,8 +56,9 @@ impl Pluto {
         // Taken down with the gateway also when the start fails.
         let mut tasks = Tasks(vec![follower]);
         let (daemon, accepted) = begin(&found, &launch, &journal, &rendered.notes).await?;
-        let names = launch.config.connections.iter().filter(|c| forgets(c)).map(|c| c.name.clone()).collect();
-        tasks.0.push(tokio::spawn(unroute(daemon.caller(), names, closed)));
+        let forgetful = launch.config.connections.iter().filter(|c| forgets(c)).cloned().collect();
+        let remover = Remover { caller: daemon.caller(), spawner: Arc::clone(&launch.spawner), dialect: found.dialect, forgetful };
+        tasks.0.push(tokio::spawn(remover.serve(closed)));
         Ok(Pluto { found, launch, families, notes: rendered.notes, journal, daemon, accepted, tasks: std::mem::take(&mut tasks.0) })
     }
 
@@ -186,13 +188,38 @@ fn forgets(c: &Connection) -> bool {
     c.close_action == ChildAction::None && !trap
 }
 
-/// Removes the trap that is left behind by a closed child.
-async fn unroute(caller: Caller, names: Vec<String>, mut closed: UnboundedReceiver<String>) {
-    while let Some(name) = closed.recv().await {
-        if names.contains(&name) {
-            // Without a daemon there is nobody to unroute; a paused one gets it when it goes on.
-            let _ = timeout_at(Instant::now() + ANSWER, caller.clone().whack(&["--name", &name, "--unroute"])).await;
+/// Removes the traps that are left behind by closed children.
+struct Remover {
+    caller: Caller,
+    spawner: Arc<dyn Spawner>,
+    dialect: Dialect,
+    /// Connections that are to have none.
+    forgetful: Vec<Connection>,
+}
+
+impl Remover {
+    /// Works until nobody can say any more that a child was closed.
+    async fn serve(self, mut closed: UnboundedReceiver<String>) {
+        while let Some(name) = closed.recv().await {
+            if let Some(c) = self.forgetful.iter().find(|c| c.name == name) {
+                // Without a daemon there is nobody to do it; a paused one gets it when it goes on.
+                let _ = timeout_at(Instant::now() + ANSWER, self.remove(c)).await;
+            }
         }
+    }
+
+    async fn remove(&self, c: &Connection) -> io::Result<()> {
+        if self.dialect == Dialect::Old {
+            return self.caller.clone().whack(&["--name", &c.name, "--unroute"]).await.map(drop);
+        }
+        // There `--unroute` would end the IKE SA as well, so the trap is taken out of the kernel. Once the daemon answers, it is in there.
+        self.caller.clone().whack(&["--showstates"]).await?;
+        let (Some(near), Some(far)) = (c.local_ts.first(), c.remote_ts.first()) else { return Ok(()) };
+        let (near, far) = (near.trunc().to_string(), far.trunc().to_string());
+        let words = ["xfrm", "policy", "delete", "src", &near, "dst", &far, "dir", "out"].map(OsString::from);
+        let mut ip = self.spawner.command("ip", &words, &[]);
+        // It fails where no trap was left: only what the daemon itself has initiated leaves one.
+        ip.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).status().await.map(drop)
     }
 }
 
