@@ -102,13 +102,32 @@ fn main_mode_gives_cookies_hash_and_key() {
     assert_eq!((ike.encryption, ike.hash, ike.key[0]), (Cipher::AesCbc(128), peer::Hash::Sha1, 0x4c));
 }
 
+const ESTABLISHED: &str = "2026-01-01 10:00:00.403 13[IKE] <net|1> IKE_SA net[1] established between 10.9.0.1[a]...10.9.0.2[b]\n";
+
+/// A set of keys of an IKE SA.
+fn secrets() -> String {
+    INITIATOR_LOG.lines().skip(4).take(6).fold(String::new(), |all, l| all + l + "\n")
+}
+
+/// strongSwan 6.1.0 (Debian 6.1.0-2) with x25519-ke1_mlkem768: new keys of the same SA after IKE_INTERMEDIATE (RFC 9370 §2.2.2).
+#[test]
+fn an_additional_key_exchange_gives_the_same_sa_more_keys() {
+    let mut log = KeyLog::default();
+    log.feed(INITIATOR_LOG.as_bytes());
+    log.feed(secrets().replace("B9 86", "91 4E").as_bytes());
+    log.feed(ESTABLISHED.as_bytes());
+    let [first, second] = log.keys().ikev2.as_slice() else { panic!("{:?}", log.keys()) };
+    assert_eq!((first.spi_i, first.spi_r), (second.spi_i, second.spi_r));
+    assert_eq!((first.sk_ei[0], second.sk_ei[0]), (0xb9, 0x91));
+}
+
 #[test]
 fn a_rekeyed_ike_sa_waits_for_its_spis() {
     let mut log = KeyLog::default();
     log.feed(INITIATOR_LOG.as_bytes());
-    let secrets = INITIATOR_LOG.lines().skip(4).take(6).fold(String::new(), |all, l| all + l + "\n");
+    log.feed(ESTABLISHED.as_bytes());
     log.feed(b"2026-01-01 10:00:09.400 14[CFG] <net|1> selected proposal: IKE:AES_GCM_16_128/PRF_HMAC_SHA2_256/ECP_256\n");
-    log.feed(secrets.as_bytes());
+    log.feed(secrets().as_bytes());
     log.feed(b"2026-01-01 10:00:09.400 14[IKE] <net|1> IKE_SA net[2] rekeyed between 10.9.0.1[a]...10.9.0.2[b]\n");
     assert_eq!(log.keys().ikev2.len(), 1);
     log.set_spis(2, (7, 8));

@@ -18,8 +18,11 @@ struct Sa {
     spis: Option<(u64, u64)>,
     suite: Option<Suite>,
     secrets: Secrets,
-    /// Its keys were written out; secrets that follow belong to its successor.
+    /// Its keys were written out.
     known: bool,
+    /// It is authenticated: secrets that follow belong to its successor. Before, they are its own, new after each additional key
+    /// exchange (RFC 9370 §2.2.2).
+    established: bool,
     /// Keys of the successor until its unique id is told.
     successor: Option<(Suite, Secrets)>,
     child: ChildDraft,
@@ -106,6 +109,8 @@ impl Tracker {
         } else if text.starts_with("SPI 0x") {
             let key = sa.child.installed(text);
             self.add(Keys { esp: key.into_iter().collect(), ..Keys::default() });
+        } else if text.starts_with("IKE_SA ") && text.contains(" established between ") {
+            sa.established = true;
         } else if text.starts_with("IKE_SA ") && text.contains(" rekeyed between ") {
             self.rekeyed(id, text);
         }
@@ -117,7 +122,7 @@ impl Tracker {
         let successor = self.sas.get_mut(&old).and_then(|sa| sa.successor.take());
         if let (Some(new), Some((suite, secrets))) = (new, successor) {
             let sa = self.sas.entry(new).or_default();
-            (sa.suite, sa.secrets) = (Some(suite), secrets);
+            (sa.suite, sa.secrets, sa.established) = (Some(suite), secrets, true);
             self.settle(new);
         }
     }
@@ -126,7 +131,7 @@ impl Tracker {
     fn settle(&mut self, id: u32) {
         let Some(sa) = self.sas.get_mut(&id) else { return };
         let Some(suite) = sa.suite.filter(|s| sa.secrets.complete(s)) else { return };
-        if sa.known {
+        if sa.known && sa.established {
             sa.successor = Some((suite, std::mem::take(&mut sa.secrets)));
             return;
         }
