@@ -104,6 +104,7 @@ fn frames() -> Vec<Vec<u8>> {
     list.push(ip4(1, 0, 64, &icmp(3, 3, &[0; 4], &ip4(6, 0, 64, &syn)[14..])));
     list.push(ip6(44, &[&[17, 0, 0, 1, 0, 0, 0, 5][..], &big[..136]].concat()));
     list.push(ip6(44, &[&[17, 0, 0, 136, 0, 0, 0, 5][..], &big[136..]].concat()));
+    list.extend(other_exchanges().map(|message| ip4(17, 0, 64, &udp(500, 500, &message))));
     list
 }
 
@@ -249,6 +250,20 @@ fn sk_auth() -> Vec<u8> {
 
 fn encrypted_fragment() -> Vec<u8> {
     ike_encrypted(35, 53, 35, &[&[0, 1, 0, 3][..], &[0xe6; 72]].concat())
+}
+
+/// One message of each exchange type whose name filters know and that no other frame has, so that names can be told apart:
+/// IKEv1's 2, 5 and 6, IKEv2's 36 and 37.
+fn other_exchanges() -> [Vec<u8>; 5] {
+    let vendor = (13, b"faultlab vendor id".to_vec());
+    let notify = (11, vec![0, 0, 0, 1, 1, 0, 0, 14]);
+    [
+        ike(0x10, 2, 0, 0, &[vendor.clone()]),
+        ike(0x10, 5, 0, 0x4243, &[notify]),
+        ike(0x10, 6, 0, 0x4244, &[vendor]),
+        ike_encrypted(36, 46, 33, &[0xe7; 72]),
+        ike_encrypted(37, 46, 42, &[0xe8; 72]),
+    ]
 }
 
 /// What is encrypted in earnest is in the clear here, so that the fields can be tested without keys.
