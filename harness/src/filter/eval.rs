@@ -15,6 +15,10 @@ impl Node {
             Node::And(nodes) => nodes.iter().all(|n| n.matches(record, analysis)),
             Node::Or(nodes) => nodes.iter().any(|n| n.matches(record, analysis)),
             Node::Not(node) => !node.matches(record, analysis),
+            // A slice that does not fit is no value to be there.
+            Node::Present(operand) if !operand.slices.is_empty() => {
+                operand.visit(record, analysis, &mut |value| octets(value).is_some_and(|o| !o.is_empty()))
+            }
             Node::Present(operand) => operand.visit(record, analysis, &mut |_| true),
             Node::Test(test) => test.matches(record, analysis),
         }
@@ -50,7 +54,7 @@ impl Test {
             Right::Set(ranges) => ranges.iter().any(|(from, to)| {
                 order_const(left, from).is_some_and(Ordering::is_ge) && order_const(left, to).is_some_and(Ordering::is_le)
             }),
-            Right::Regex(regex) => octets(left).is_some_and(|o| regex.is_match(o)),
+            Right::Regex(regex) => octets(left).is_some_and(|o| !o.is_empty() && regex.is_match(o)),
             Right::Nothing => matches!(left, Value::Uint(n) if n != 0),
             Right::Field(_) => false,
         }
@@ -118,13 +122,13 @@ impl Operand {
     }
 }
 
-/// Hands the slice to `sink`. A part that does not fit into the octets is empty, as in Wireshark.
+/// Hands the slice to `sink`. It ends before the first part that does not fit into the octets, as in Wireshark.
 fn sliced(octets: &[u8], parts: &[Slice], text: bool, sink: &mut Sink<'_>) -> bool {
     let mut whole = Vec::new();
     let result = match parts {
         [one] => one.of(octets).unwrap_or_default(),
         _ => {
-            parts.iter().filter_map(|part| part.of(octets)).for_each(|part| whole.extend_from_slice(part));
+            parts.iter().map_while(|part| part.of(octets)).for_each(|part| whole.extend_from_slice(part));
             whole.as_slice()
         }
     };
@@ -175,7 +179,11 @@ fn order_const(l: Value<'_>, r: &Const) -> Option<Ordering> {
 }
 
 fn contains(l: Value<'_>, r: Value<'_>) -> bool {
-    matches!((octets(l), octets(r)), (Some(l), Some(r)) if find(l, r))
+    match (l, r) {
+        // As in Wireshark: an empty right side is in every left side that is not empty.
+        (Value::Bytes(l), Value::Bytes([])) => !l.is_empty(),
+        _ => matches!((octets(l), octets(r)), (Some(l), Some(r)) if find(l, r)),
+    }
 }
 
 fn contains_const(l: Value<'_>, r: &Const) -> bool {
@@ -187,7 +195,7 @@ fn contains_const(l: Value<'_>, r: &Const) -> bool {
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> bool {
-    needle.is_empty() || haystack.windows(needle.len()).any(|w| w == needle)
+    !needle.is_empty() && haystack.windows(needle.len()).any(|w| w == needle)
 }
 
 fn octets(value: Value<'_>) -> Option<&[u8]> {

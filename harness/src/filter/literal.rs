@@ -3,8 +3,9 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::FilterError;
-use super::fields::{Field, FieldInfo, Kind};
+use super::fields::{Field, FieldInfo, Kind, Spelling};
 use super::lex::{Kind as T, Token};
+use super::octets::{self, Refused};
 
 /// A constant to compare with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,51 +26,50 @@ pub enum Const {
     Nanos(i64),
 }
 
-/// A constant for comparing with values of `kind`; `field` gives names of values and bounds.
-pub(super) fn parse(kind: Kind, field: &FieldInfo, token: &Token) -> Result<Const, FilterError> {
+/// Reads a constant for comparing with values of `kind`; `field` gives names of values and bounds. Is it `ordered`: a bound of
+/// a range, or compared by `<` and its like?
+pub(super) fn parse(kind: Kind, field: &FieldInfo, token: &Token, ordered: bool) -> Result<Const, FilterError> {
     let wrong = |message: String| FilterError::new(token.span.clone(), message);
-    let name = match &token.kind {
-        T::Word(w) => Some(w.clone()),
-        T::Text(t) => std::str::from_utf8(t).ok().map(str::to_owned),
-        _ => None,
-    };
-    if let (Kind::Uint(_), Some(name)) = (kind, &name)
-        && let Some((_, n)) = field.values.iter().find(|(text, _)| text == name)
+    if matches!(kind, Kind::Uint(_))
+        && let Some(n) = named(field, token, ordered)?
     {
-        return Ok(Const::Uint(*n));
+        return Ok(Const::Uint(n));
     }
     match (kind, &token.kind) {
         (Kind::Uint(bits), T::Char(c)) if bits > 0 => Ok(Const::Uint((*c).into())),
         (Kind::Uint(bits), T::Word(w)) => {
             let n = integer(w).ok_or_else(|| names(wrong(format!("{w:?} is not a number")), field))?;
-            let most = if bits >= 64 { u64::MAX } else { (1 << bits) - 1 };
-            if n > most {
-                return Err(wrong(format!("{w} is too big for {}, which goes up to {most}", field.name)));
+            if n > most(bits) {
+                return Err(wrong(format!("{w} is too big for {}, which goes up to {}", field.name, most(bits))));
             }
             Ok(Const::Uint(n))
         }
         (Kind::Bool, T::Word(w)) => match w.as_str() {
-            "true" | "True" | "TRUE" => Ok(Const::Bool(true)),
-            "false" | "False" | "FALSE" => Ok(Const::Bool(false)),
+            "True" | "TRUE" => Ok(Const::Bool(true)),
+            "False" | "FALSE" => Ok(Const::Bool(false)),
+            "true" => Err(wrong("Wireshark 4.0 knows no \"true\" in lower case".into()).help("write True")),
+            "false" => Err(wrong("Wireshark 4.0 knows no \"false\" in lower case".into()).help("write False")),
             _ => integer(w).map(|n| Const::Bool(n != 0)).ok_or_else(|| wrong(format!("{w:?} is neither True nor False nor a number"))),
         },
         (Kind::Ipv4, T::Word(w)) => ipv4(w).ok_or_else(|| wrong(format!("{w:?} is not an IPv4 address or prefix"))),
         (Kind::Ipv6, T::Word(w)) => ipv6(w).ok_or_else(|| wrong(format!("{w:?} is not an IPv6 address or prefix"))),
-        (Kind::Ether, T::Word(w)) => match octets(w) {
-            Some(octets) if octets.len() == 6 => Ok(Const::Bytes(octets)),
-            _ => Err(wrong(format!("{w:?} is not an Ethernet address: six octets such as 02:00:00:00:00:01"))),
+        (Kind::Ether | Kind::Bytes | Kind::Protocol, T::Word(w)) => match octets::parse(w, kind) {
+            Ok(octets) if kind == Kind::Ether && octets.len() != 6 => {
+                Err(wrong(format!("{w:?} is not an Ethernet address: six octets such as 02:00:00:00:00:01")))
+            }
+            Ok(octets) => Ok(Const::Bytes(octets)),
+            Err(Refused { message, help }) => Err(wrong(message).help(help)),
         },
-        (Kind::Bytes | Kind::Protocol, T::Word(w)) => octets(w).map(Const::Bytes).ok_or_else(|| {
-            wrong(format!("{w:?} is not a string of octets"))
-                .help("write octets as aa:bb:cc, one octet as 0xaa, characters in double quotes")
-        }),
         (Kind::Bytes | Kind::Protocol, T::Text(t)) => Ok(Const::Bytes(t.clone())),
         (Kind::Bytes | Kind::Protocol, T::Char(c)) => Ok(Const::Bytes(vec![*c])),
         (Kind::Text, T::Text(t)) => Ok(Const::Text(String::from_utf8_lossy(t).into_owned())),
         (Kind::Text, T::Word(w)) => Err(wrong(format!("{} is a string", field.name)).help(format!("write it in quotes: \"{w}\""))),
-        (Kind::Seconds, T::Word(w)) => {
-            seconds(w).map(Const::Nanos).ok_or_else(|| wrong(format!("{w:?} is not a number of seconds")).help("for example 1.5"))
-        }
+        (Kind::Seconds, T::Word(w)) => match seconds(w) {
+            Some(nanos) if nanos.unsigned_abs() < MOST_SECONDS * 1_000_000_000 => Ok(Const::Nanos(nanos)),
+            Some(_) => Err(wrong(format!("Wireshark takes {w} for a negative number of seconds up to 4.4"))
+                .help(format!("write at most {MOST_SECONDS}"))),
+            None => Err(wrong(format!("{w:?} is not a number of seconds")).help("for example 1.5")),
+        },
         (_, T::Text(_)) => {
             Err(names(wrong(format!("{} is of type {}: a quoted string cannot be compared with it", field.name, kind.describe())), field))
         }
@@ -77,13 +77,45 @@ pub(super) fn parse(kind: Kind, field: &FieldInfo, token: &Token) -> Result<Cons
     }
 }
 
+/// Above, Wireshark 4.0 and 4.4 take the second for a negative one.
+const MOST_SECONDS: u64 = i32::MAX as u64;
+
+/// Returns the largest number of so many bits.
+pub(super) fn most(bits: u8) -> u64 {
+    if bits >= 64 { u64::MAX } else { (1 << bits) - 1 }
+}
+
+/// The number that the name of a value stands for; `None` when it is no name.
+fn named(field: &FieldInfo, token: &Token, ordered: bool) -> Result<Option<u64>, FilterError> {
+    let (text, quoted) = match &token.kind {
+        T::Word(w) => (w.as_str(), false),
+        T::Text(t) => (std::str::from_utf8(t).unwrap_or_default(), true),
+        _ => return Ok(None),
+    };
+    let Some((name, n, spelling)) = field.values.iter().find(|(name, ..)| *name == text) else { return Ok(None) };
+    let error = |message: String| FilterError::new(token.span.clone(), message);
+    match spelling {
+        Spelling::Any => Ok(Some(*n)),
+        _ if ordered => {
+            let message = format!("Wireshark 4.6 puts names of {} into no order", field.name);
+            Err(error(message).help(format!("write the number, {n}")))
+        }
+        Spelling::Quoted if !quoted => Err(error(format!("Wireshark 4.0 and 4.4 take {name} without quotes for another name, or none"))
+            .help(format!("write \"{name}\" or {n}"))),
+        Spelling::Bare if quoted => Err(error(format!("Wireshark 4.0 and 4.4 take \"{name}\" in quotes for another name, or none"))
+            .help(format!("write {name} or {n}"))),
+        Spelling::Quoted | Spelling::Bare => Ok(Some(*n)),
+    }
+}
+
 fn names(error: FilterError, field: &FieldInfo) -> FilterError {
     if !field.values.is_empty() {
-        let list: Vec<String> = field.values.iter().map(|(n, v)| format!("\"{n}\" ({v})")).collect();
+        let quoted = |name: &str, spelling| if spelling == Spelling::Bare { name.to_owned() } else { format!("\"{name}\"") };
+        let list: Vec<String> = field.values.iter().map(|(name, n, spelling)| format!("{} ({n})", quoted(name, *spelling))).collect();
         return error.help(format!("names of {}: {}", field.name, list.join(", ")));
     }
     match field.field {
-        Field::IsakmpNotifyType => error.help("Wireshark knows no names here: write the number, such as 24"),
+        Field::IsakmpNotifyType => error.help("Wireshark 4.0 knows no names here: write the number, such as 24"),
         _ => error,
     }
 }
@@ -120,23 +152,6 @@ fn split_prefix(text: &str, most: u32) -> Option<(&str, u32)> {
     }
 }
 
-/// `aa:bb`, `aa-bb`, `aa.bb`, `aabb`, or `0xaa`.
-pub(super) fn octets(text: &str) -> Option<Vec<u8>> {
-    if let Some(one) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        return u8::from_str_radix(one, 16).ok().filter(|_| one.len() <= 2).map(|o| vec![o]);
-    }
-    let octet = |digits: &str| {
-        let right = (1..=2).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit());
-        if right { u8::from_str_radix(digits, 16).ok() } else { None }
-    };
-    match text.find([':', '-', '.']) {
-        Some(at) => text.split(char::from(text.as_bytes()[at])).map(octet).collect(),
-        None if text.len() == 1 => octet(text).map(|o| vec![o]),
-        None if text.is_ascii() && text.len().is_multiple_of(2) => (0..text.len()).step_by(2).map(|i| octet(&text[i..i + 2])).collect(),
-        None => None,
-    }
-}
-
 fn seconds(text: &str) -> Option<i64> {
     let (negative, text) = text.strip_prefix('-').map_or((false, text), |t| (true, t));
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
@@ -151,18 +166,6 @@ fn seconds(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn octets_take_the_spellings_of_wireshark() {
-        for text in ["aa:0b:1", "aa-0b-1", "aa.0b.01", "AA0b01"] {
-            assert_eq!(octets(text), Some(vec![0xaa, 0x0b, 1]), "{text}");
-        }
-        assert_eq!(octets("0xff"), Some(vec![0xff]));
-        assert_eq!(octets("0x1122"), None);
-        assert_eq!(octets("255"), None);
-        assert_eq!(octets("aa:bb-cc"), None);
-        assert_eq!(octets("aa::bb"), None);
-    }
 
     #[test]
     fn integers_and_times() {

@@ -15,10 +15,12 @@ pub mod kernel;
 mod eval;
 mod lex;
 mod literal;
+mod octets;
 mod operand;
 mod parse;
 mod program;
 mod value;
+mod versions;
 
 #[cfg(test)]
 mod tests;

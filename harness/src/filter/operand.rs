@@ -27,7 +27,7 @@ pub(super) fn parse(parser: &mut Parser<'_>) -> Result<(Operand, Range<usize>), 
     let Some(token) = parser.next() else { return Err(parser.ended()) };
     let T::Word(word) = &token.kind else {
         return Err(match token.kind {
-            T::Text(_) | T::Char(_) => FilterError::new(token.span.clone(), "a field is expected on the left side"),
+            T::Text(_) | T::Char(_) => value_on_the_left(token.span.clone()),
             _ => parser.unexpected(token),
         });
     };
@@ -36,11 +36,7 @@ pub(super) fn parse(parser: &mut Parser<'_>) -> Result<(Operand, Range<usize>), 
     }
     let Some(field) = Field::by_name(word) else {
         let literal = literal::integer(word).is_some() || matches!(word.as_str(), "true" | "false");
-        return Err(if literal {
-            FilterError::new(token.span.clone(), "a field is expected on the left side, not a value")
-        } else {
-            unknown(word, token.span.clone())
-        });
+        return Err(if literal { value_on_the_left(token.span.clone()) } else { unknown(word, token.span.clone()) });
     };
     let mut operand = Operand { field, slices: Vec::new(), function: None, mask: None };
     let mut span = token.span.clone();
@@ -62,6 +58,11 @@ pub(super) fn parse(parser: &mut Parser<'_>) -> Result<(Operand, Range<usize>), 
     Ok((operand, span))
 }
 
+fn value_on_the_left(span: Range<usize>) -> FilterError {
+    FilterError::new(span, "Wireshark 4.0 expects a field on the left side, not a value")
+        .help("write the value on the right: udp.port == 500")
+}
+
 fn function(parser: &mut Parser<'_>, name: &str, start: Range<usize>) -> Result<(Operand, Range<usize>), FilterError> {
     let function = match name {
         "len" => Function::Len,
@@ -78,8 +79,12 @@ fn function(parser: &mut Parser<'_>, name: &str, start: Range<usize>) -> Result<
         return Err(FilterError::new(parser.here(), "functions cannot be nested"));
     }
     let (mut operand, inner) = parse(parser)?;
+    if !operand.slices.is_empty() {
+        return Err(FilterError::new(inner, format!("Wireshark 4.0 takes no slice in {name}()"))
+            .help(format!("write {name}({}), and compare the slice on its own", operand.field.info().name)));
+    }
     let right = match function {
-        Function::Count => operand.slices.is_empty(),
+        Function::Count => true,
         Function::Len => matches!(operand.kind(), Kind::Bytes | Kind::Text | Kind::Protocol | Kind::Ether),
         Function::Lower | Function::Upper => operand.kind() == Kind::Text,
     };
@@ -100,12 +105,19 @@ fn mask(parser: &mut Parser<'_>, operand: &Operand, span: &Range<usize>) -> Resu
         return Err(FilterError::new(span.clone(), format!("& works on integers, and {} is none", operand.field.info().name)));
     }
     let Some(token) = parser.next() else { return Err(parser.ended()) };
+    let wrong = |message: String| FilterError::new(token.span.clone(), message);
     match &token.kind {
-        T::Word(w) => literal::integer(w),
-        T::Char(c) => Some((*c).into()),
-        _ => None,
+        T::Char(c) => Err(wrong("Wireshark 4.0 takes no character after &".into()).help(format!("write {c:#x}"))),
+        T::Word(w) => match (literal::integer(w), operand.kind()) {
+            (Some(n), Kind::Uint(bits)) if n > literal::most(bits) => {
+                let name = operand.field.info().name;
+                Err(wrong(format!("{w} is too big for {name}, which goes up to {}", literal::most(bits))))
+            }
+            (Some(n), _) => Ok(n),
+            (None, _) => Err(wrong("a number is expected after &".into())),
+        },
+        _ => Err(wrong("a number is expected after &".into())),
     }
-    .ok_or_else(|| FilterError::new(token.span.clone(), "a number is expected after &"))
 }
 
 /// `i:length`, `i-last`, `i`, `:length`, `i:`.
@@ -115,8 +127,11 @@ fn slice(part: &str, span: &Range<usize>) -> Result<Slice, FilterError> {
         FilterError::new(span.clone(), "this is not a slice")
             .help("[i:n] n octets from i on; [i-j] from i to j; [i] one; [:n] the first n; [i:] from i on")
     };
-    let int = |text: &str| text.trim().parse::<i64>().map_err(|_| wrong());
-    let count = |text: &str| text.trim().parse::<u32>().ok().filter(|n| *n > 0).ok_or_else(wrong);
+    // Wireshark reads 010 as octal, and 08 not at all.
+    let octal = |text: &str| text.trim_start_matches(['-', '+']).len() > 1 && text.trim_start_matches(['-', '+']).starts_with('0');
+    let decimal = |text: &str| text.trim().parse::<i32>().ok().filter(|_| !octal(text.trim())).ok_or_else(wrong);
+    let int = |text: &str| decimal(text).map(i64::from);
+    let count = |text: &str| decimal(text).ok().and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0).ok_or_else(wrong);
     if let Some((from, length)) = part.split_once(':') {
         let from = if from.trim().is_empty() { 0 } else { int(from)? };
         let length = if length.trim().is_empty() { Length::Rest } else { Length::Octets(count(length)?) };
@@ -124,7 +139,11 @@ fn slice(part: &str, span: &Range<usize>) -> Result<Slice, FilterError> {
     }
     // The first character may be the sign of a negative position.
     match part.get(1..).and_then(|rest| rest.find('-')).map(|at| at + 1) {
-        Some(at) => Ok(Slice { from: int(&part[..at])?, length: Length::To(int(&part[at + 1..])?) }),
+        Some(at) => match (int(&part[..at])?, int(&part[at + 1..])?) {
+            (from, last) if from < last && (from < 0) == (last < 0) => Ok(Slice { from, length: Length::To(last) }),
+            _ => Err(FilterError::new(span.clone(), "the range of a slice goes up, and has both ends on the same side of 0")
+                .help("write [i] for one octet, [i:n] for n octets from i on")),
+        },
         None => Ok(Slice { from: int(part)?, length: Length::Octets(1) }),
     }
 }

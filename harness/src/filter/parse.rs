@@ -9,7 +9,8 @@ use super::fields::{FIELDS, Field, FieldInfo, Kind};
 use super::lex::{self, Kind as T, Token};
 use super::literal::{self, Const};
 use super::operand;
-use super::program::{Function, Node, Operand, Relation, Right, Test};
+use super::program::{Node, Relation, Right, Test};
+use super::versions;
 
 /// Nesting beyond this is refused: it would only serve to exhaust the stack.
 const MAX_DEPTH: usize = 100;
@@ -80,58 +81,58 @@ impl<'t> Parser<'t> {
         }
         let (left, span) = operand::parse(self)?;
         let from = self.here();
-        let Some((relation, all)) = self.relation()? else {
+        let Some((relation, all)) = self.relation(left.field.info())? else {
             if quantifier.is_some() {
                 return Err(FilterError::new(from, "a comparison is expected after any or all"));
             }
             return match left.mask {
-                Some(_) => Ok(test(left, Relation::NonZero, false, Right::Nothing)),
-                None if matches!(left.function, Some(Function::Len | Function::Count)) => {
-                    Err(FilterError::new(span, "a comparison is expected after this function"))
-                }
+                Some(_) => Ok(Node::Test(Box::new(Test { left, relation: Relation::NonZero, all: false, right: Right::Nothing }))),
+                None if left.function.is_some() => Err(FilterError::new(span, "a comparison is expected after this function")),
                 None => Ok(Node::Present(left)),
             };
         };
         let all = quantifier.unwrap_or(all);
-        let negated = relation == Relation::In && self.tokens[self.at - 1].kind != T::Word("in".into());
         let (kind, info) = (left.kind(), left.field.info());
-        match relation {
-            Relation::In => {
-                if negated {
-                    self.at += 1;
-                }
-                let set = self.set(kind, info)?;
-                let node = test(left, relation, all, Right::Set(set));
-                Ok(if negated { Node::Not(Box::new(node)) } else { node })
-            }
+        let from = self.here();
+        let right = match relation {
+            Relation::In => Right::Set(self.set(kind, info)?),
             Relation::Matches => {
                 text_like(kind, info, &span, "matches")?;
-                Ok(test(left, relation, all, Right::Regex(self.regex()?)))
+                Right::Regex(self.regex()?)
             }
             Relation::Contains => {
                 text_like(kind, info, &span, "contains")?;
-                let right = self.right(kind, info)?;
-                Ok(test(left, relation, all, right))
+                self.right(kind, info, relation)?
             }
             _ => {
                 if matches!(kind, Kind::None | Kind::OpaqueProtocol) {
                     return Err(FilterError::new(span, format!("{} can only be tested for presence", info.name)));
                 }
-                let right = self.right(kind, info)?;
-                Ok(test(left, relation, all, right))
+                self.right(kind, info, relation)?
             }
-        }
+        };
+        let test = Test { left, relation, all, right };
+        versions::check(&test, &span, &(from.start..self.behind()))?;
+        Ok(Node::Test(Box::new(test)))
     }
 
     /// The operator that comes now, and whether it asks for all values.
-    fn relation(&mut self) -> Result<Option<(Relation, bool)>, FilterError> {
+    fn relation(&mut self, left: &FieldInfo) -> Result<Option<(Relation, bool)>, FilterError> {
         use Relation as R;
         let Some(token) = self.peek() else { return Ok(None) };
+        let negation = token.kind == T::Sign("!") || token.kind == T::Word("not".into());
+        if let Some(next) = self.tokens.get(self.at + 1).filter(|next| negation && next.kind == T::Word("in".into())) {
+            let message = "from Wireshark 4.4 on, `not in` selects only frames that have the field; in 4.0, others as well";
+            return Err(FilterError::new(token.span.start..next.span.end, message).help(format!("write !({} in {{…}})", left.name)));
+        }
         let found = match &token.kind {
             T::Sign("==") => (R::Eq, false),
             T::Sign("!=") => (R::Ne, true),
             T::Sign("===") => (R::Eq, true),
-            T::Sign("!==" | "~=") => (R::Ne, false),
+            T::Sign("!==") => (R::Ne, false),
+            T::Sign("~=") => {
+                return Err(FilterError::new(token.span.clone(), "Wireshark has no ~= from 4.4 on").help("write !== or any_ne"));
+            }
             T::Sign(">") => (R::Gt, false),
             T::Sign("<") => (R::Lt, false),
             T::Sign(">=") => (R::Ge, false),
@@ -149,7 +150,6 @@ impl<'t> Parser<'t> {
                 "contains" => (R::Contains, false),
                 "matches" => (R::Matches, false),
                 "in" => (R::In, false),
-                "not" if self.tokens.get(self.at + 1).is_some_and(|t| t.kind == T::Word("in".into())) => (R::In, false),
                 _ => return Ok(None),
             },
             _ => return Ok(None),
@@ -159,14 +159,14 @@ impl<'t> Parser<'t> {
     }
 
     /// A field or a literal on the right side.
-    fn right(&mut self, kind: Kind, info: &FieldInfo) -> Result<Right, FilterError> {
+    fn right(&mut self, kind: Kind, info: &FieldInfo, relation: Relation) -> Result<Right, FilterError> {
         let Some(token) = self.peek() else { return Err(self.ended()) };
         let field = match &token.kind {
             T::Word(w) => Field::by_name(w).is_some() || self.calls_function(),
             _ => false,
         };
         if !field {
-            return Ok(Right::Const(self.literal(kind, info)?));
+            return Ok(Right::Const(self.literal(kind, info, relation.orders())?));
         }
         let (right, span) = operand::parse(self)?;
         if !comparable(kind, right.kind()) {
@@ -184,23 +184,21 @@ impl<'t> Parser<'t> {
         Ok(Right::Field(right))
     }
 
-    fn literal(&mut self, kind: Kind, info: &FieldInfo) -> Result<Const, FilterError> {
+    fn literal(&mut self, kind: Kind, info: &FieldInfo, ordered: bool) -> Result<Const, FilterError> {
         let Some(token) = self.next() else { return Err(self.ended()) };
         if let T::Sign(_) | T::Slice(_) = token.kind {
             return Err(self.unexpected(token));
         }
-        if token.kind == T::Word("ff".into()) && literal::octets("ff").is_some() && kind.sliceable() {
-            return Err(FilterError::new(token.span.clone(), "Wireshark takes ff for the protocol of that name").help("write 0xff"));
-        }
-        literal::parse(kind, info, token)
+        literal::parse(kind, info, token, ordered)
     }
 
     fn set(&mut self, kind: Kind, info: &FieldInfo) -> Result<Box<[(Const, Const)]>, FilterError> {
         self.expect_sign("{")?;
         let mut set = Vec::new();
         loop {
-            let from = self.literal(kind, info)?;
-            let to = if self.take_sign("..") { self.literal(kind, info)? } else { from.clone() };
+            let range = self.tokens.get(self.at + 1).is_some_and(|t| t.kind == T::Sign(".."));
+            let from = self.literal(kind, info, range)?;
+            let to = if self.take_sign("..") { self.literal(kind, info, range)? } else { from.clone() };
             set.push((from, to));
             if self.take_sign("}") {
                 return Ok(set.into());
@@ -225,9 +223,8 @@ impl<'t> Parser<'t> {
                 source.push_str(&format!("\\x{octet:02x}"));
             }
         }
-        let build = |unicode| RegexBuilder::new(&source).case_insensitive(true).unicode(unicode).size_limit(1 << 20).build();
-        // Octets, as in Wireshark; a pattern with characters beyond ASCII in a class needs Unicode.
-        build(false).or_else(|_| build(true)).map_err(|e| {
+        // Octets, as in Wireshark: no classes of characters beyond ASCII.
+        RegexBuilder::new(&source).case_insensitive(true).unicode(false).size_limit(1 << 20).build().map_err(|e| {
             let last = e.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
             FilterError::new(token.span.clone(), format!("this is not a regular expression: {last}"))
         })
@@ -282,6 +279,11 @@ impl<'t> Parser<'t> {
         self.peek().map_or(self.end..self.end, |t| t.span.clone())
     }
 
+    /// Where the last token ended.
+    fn behind(&self) -> usize {
+        self.at.checked_sub(1).and_then(|last| self.tokens.get(last)).map_or(self.end, |t| t.span.end)
+    }
+
     pub(super) fn ended(&self) -> FilterError {
         FilterError::new(self.end..self.end, "the filter ends too early")
     }
@@ -296,10 +298,6 @@ impl<'t> Parser<'t> {
             _ => error,
         }
     }
-}
-
-fn test(left: Operand, relation: Relation, all: bool, right: Right) -> Node {
-    Node::Test(Box::new(Test { left, relation, all, right }))
 }
 
 fn text_like(kind: Kind, info: &FieldInfo, span: &Range<usize>, word: &str) -> Result<(), FilterError> {
@@ -317,10 +315,11 @@ fn comparable(l: Kind, r: Kind) -> bool {
         Kind::Bool => 2,
         Kind::Ipv4 => 3,
         Kind::Ipv6 => 4,
-        Kind::Ether | Kind::Bytes | Kind::Protocol => 5,
+        Kind::Ether | Kind::Bytes => 5,
         Kind::Text => 6,
         Kind::Seconds => 7,
         Kind::None | Kind::OpaqueProtocol => 8,
+        Kind::Protocol => 9,
     };
     class(l) == class(r) && class(l) != 8
 }

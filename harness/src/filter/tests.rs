@@ -113,6 +113,52 @@ fn errors_point_at_the_place_and_help() {
     assert!(Filter::parse(&"len(".repeat(50_000)).is_err());
 }
 
+/// Wireshark's versions do not agree on these: the place that is wrong, and what to write.
+#[test]
+fn what_differs_between_versions_of_wireshark_is_refused() {
+    for (text, place, help) in [
+        ("udp && udp.port ~= 500", "~=", "write !== or any_ne"),
+        ("udp.port not in {500}", "not in", "write !(udp.port in {…})"),
+        ("udp.port !in {500}", "!in", "write !(udp.port in {…})"),
+        ("all udp.port in {1..9}", "udp.port in {1..9}", "write comparisons: all udp.port >= 1 && all udp.port <= 9"),
+        ("500 == udp.port", "500", "write the value on the right: udp.port == 500"),
+        ("\"x\" == dns.qry.name", "\"x\"", "write the value on the right: udp.port == 500"),
+        ("isakmp.nonce[0] == 66", "66", "write 0x66"),
+        ("udp.payload[0:4] == 00000000", "00000000", "write 00:00:00:00"),
+        ("frame contains 41", "41", "write \"\\x41\""),
+        ("udp.payload contains aa:b", "aa:b", "write aa:0b"),
+        ("udp.payload contains fefd", "fefd", "write fe:fd"),
+        ("isakmp.nonce > 66:66", "isakmp.nonce > 66:66", "compare a slice with as many octets, such as isakmp.nonce[0:2] > 01:02"),
+        ("isakmp.ispi in {10..ff}", "10", "write 0x10"),
+        ("isakmp.ispi in {00:00..ff:ff}", "isakmp.ispi in {00:00..ff:ff}", "compare with 8 octets"),
+        ("isakmp.nonce[0:2] > 0x66", "isakmp.nonce[0:2] > 0x66", "compare with 2 octets"),
+        ("ip.flags.df == true", "true", "write True"),
+        ("isakmp.exchangetype == Informational", "Informational", "write \"Informational\" or 5"),
+        ("isakmp.exchangetype == \"IKE_AUTH\"", "\"IKE_AUTH\"", "write IKE_AUTH or 35"),
+        ("isakmp.exchangetype > IKE_AUTH", "IKE_AUTH", "write the number, 35"),
+        ("isakmp.exchangetype in {34..IKE_AUTH}", "IKE_AUTH", "write the number, 35"),
+        ("tcp.flags & 'A'", "'A'", "write 0x41"),
+        ("len(udp.payload[0:4]) == 4", "udp.payload[0:4]", "write len(udp.payload), and compare the slice on its own"),
+        ("count(ip.src) != 2", "count(ip.src) != 2", "write !(count(ip.src) == 2)"),
+        ("count(ip.src) < 2", "count(ip.src) < 2", "write !(count(ip.src) >= 2)"),
+        ("count(ip.src) == 0", "count(ip.src) == 0", "write !ip.src"),
+        ("count(ip.src) == count(ip.dst)", "count(ip.src) == count(ip.dst)", "compare count() with a number"),
+        ("len(frame) in {42, 43}", "len(frame) in {42, 43}", "compare with each value, joined by ||"),
+        ("udp contains \"bob\"", "udp contains \"bob\"", "write frame, udp.payload, or a slice of udp"),
+        ("udp.payload[010] == 0x01", "[010]", "[i:n] n octets from i on; [i-j] from i to j; [i] one; [:n] the first n; [i:] from i on"),
+        ("udp.payload[4-4] == 0x01", "[4-4]", "write [i] for one octet, [i:n] for n octets from i on"),
+        ("frame.time_epoch < 4294967295", "4294967295", "write at most 2147483647"),
+    ] {
+        let e = Filter::parse(text).expect_err(text);
+        assert_eq!((&text[e.span.clone()], e.help.as_deref()), (place, Some(help)), "{text}: {e}");
+    }
+    for text in
+        ["count(ip.src) == 2", "count(ip.src) > 1", "isakmp.ispi > 80:00:00:00:00:00:00:00", "isakmp.nonce[0] > 0x66", "udp[0:2] == 01:f4"]
+    {
+        assert!(Filter::parse(text).is_ok(), "{text}");
+    }
+}
+
 fn rules(text: &str) -> Vec<Vec<String>> {
     let clauses = clauses(&Filter::parse(text).unwrap()).unwrap_or_else(|e| panic!("{text}: {e}"));
     let show = |c: &Clause| c.tests.iter().map(|t| format!("{}{:?}", if t.negated { "!" } else { "" }, t.what)).collect();
@@ -175,9 +221,9 @@ fn kernel_clauses_and_filter_agree() {
         "udp.srcport > 499 && udp.dstport < 501",
         "ip.src == 192.0.2.0/24",
         "ip.addr != 192.0.2.1",
-        "udp.payload[1:1] == 02",
-        "udp.payload[0] == 01 || ip.len < 31",
-        "!(udp.payload[0] == 01 && udp.dstport == 500)",
+        "udp.payload[1:1] == 0x02",
+        "udp.payload[0] == 0x01 || ip.len < 31",
+        "!(udp.payload[0] == 0x01 && udp.dstport == 500)",
         "frame.len >= 45",
         "ip && !tcp",
         "udp.dstport in {1..499, 501..600}",

@@ -59,6 +59,17 @@ impl Kind {
     }
 }
 
+/// How the name of a value is written, so that all versions of Wireshark take it for the same value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spelling {
+    /// With or without quotes; the name stands for its number.
+    Any,
+    /// In quotes; tested for equality only.
+    Quoted,
+    /// Without quotes; tested for equality only.
+    Bare,
+}
+
 /// One row of the field table.
 #[derive(Debug, Clone, Copy)]
 pub struct FieldInfo {
@@ -69,7 +80,7 @@ pub struct FieldInfo {
     /// One line about it.
     pub doc: &'static str,
     /// Names of values that may be written in place of the number.
-    pub values: &'static [(&'static str, u64)],
+    pub values: &'static [(&'static str, u64, Spelling)],
     /// The field.
     pub field: Field,
 }
@@ -90,20 +101,22 @@ macro_rules! fields {
     (@values) => { &[] };
 }
 
-const ETHER_TYPES: &[(&str, u64)] = &[("ARP", 0x0806), ("IPv4", 0x0800), ("IPv6", 0x86dd)];
-const PROTOCOLS: &[(&str, u64)] = &[("ICMP", 1), ("TCP", 6), ("UDP", 17)];
-const ARP_OPCODES: &[(&str, u64)] = &[("request", 1), ("reply", 2)];
-// Quoted in Wireshark 4.0, except those of IKEv2 which are range strings there: the table accepts both spellings.
-const EXCHANGES: &[(&str, u64)] = &[
-    ("Identity Protection (Main Mode)", 2),
-    ("Aggressive", 4),
-    ("Informational", 5),
-    ("Transaction (Config Mode)", 6),
-    ("Quick Mode", 32),
-    ("IKE_SA_INIT", 34),
-    ("IKE_AUTH", 35),
-    ("CREATE_CHILD_SA", 36),
-    ("INFORMATIONAL", 37),
+const ETHER_TYPES: &[(&str, u64, Spelling)] =
+    &[("ARP", 0x0806, Spelling::Any), ("IPv4", 0x0800, Spelling::Any), ("IPv6", 0x86dd, Spelling::Any)];
+const PROTOCOLS: &[(&str, u64, Spelling)] = &[("ICMP", 1, Spelling::Any), ("TCP", 6, Spelling::Any), ("UDP", 17, Spelling::Any)];
+const ARP_OPCODES: &[(&str, u64, Spelling)] = &[("request", 1, Spelling::Any), ("reply", 2, Spelling::Any)];
+// Up to Wireshark 4.4, quoted names are looked up in IKEv1's table and others in IKEv2's, whatever their case; 4.6 compares the
+// text that is shown.
+const EXCHANGES: &[(&str, u64, Spelling)] = &[
+    ("Identity Protection (Main Mode)", 2, Spelling::Quoted),
+    ("Aggressive", 4, Spelling::Quoted),
+    ("Informational", 5, Spelling::Quoted),
+    ("Transaction (Config Mode)", 6, Spelling::Quoted),
+    ("Quick Mode", 32, Spelling::Quoted),
+    ("IKE_SA_INIT", 34, Spelling::Bare),
+    ("IKE_AUTH", 35, Spelling::Bare),
+    ("CREATE_CHILD_SA", 36, Spelling::Bare),
+    ("INFORMATIONAL", 37, Spelling::Bare),
 ];
 
 use Kind::{Bool, Bytes, Ether, Ipv4, Ipv6, OpaqueProtocol, Protocol, Seconds, Text, Uint};
