@@ -65,7 +65,7 @@ pub(super) fn parse(kind: Kind, field: &FieldInfo, token: &Token, ordered: bool)
         (Kind::Text, T::Text(t)) => Ok(Const::Text(String::from_utf8_lossy(t).into_owned())),
         (Kind::Text, T::Word(w)) => Err(wrong(format!("{} is a string", field.name)).help(format!("write it in quotes: \"{w}\""))),
         (Kind::Seconds, T::Word(w)) => match seconds(w) {
-            Some(nanos) if nanos.unsigned_abs() < MOST_SECONDS * 1_000_000_000 => Ok(Const::Nanos(nanos)),
+            Some(nanos) if nanos.unsigned_abs() < (MOST_SECONDS + 1) * 1_000_000_000 => Ok(Const::Nanos(nanos)),
             Some(_) => Err(wrong(format!("Wireshark takes {w} for a negative number of seconds up to 4.4"))
                 .help(format!("write at most {MOST_SECONDS}"))),
             None => Err(wrong(format!("{w:?} is not a number of seconds")).help("for example 1.5")),

@@ -87,7 +87,8 @@ impl<'t> Parser<'t> {
             }
             return match left.mask {
                 Some(_) => Ok(Node::Test(Box::new(Test { left, relation: Relation::NonZero, all: false, right: Right::Nothing }))),
-                None if left.function.is_some() => Err(FilterError::new(span, "a comparison is expected after this function")),
+                None if left.function.is_some() => Err(FilterError::new(span, "a comparison is expected after this function")
+                    .help(format!("write {}, which asks whether it is there, or compare", left.field.info().name))),
                 None => Ok(Node::Present(left)),
             };
         };
@@ -170,16 +171,15 @@ impl<'t> Parser<'t> {
         }
         let (right, span) = operand::parse(self)?;
         if !comparable(kind, right.kind()) {
-            return Err(FilterError::new(
-                span,
-                format!(
-                    "{} is of type {}, {} of type {}: they cannot be compared",
-                    info.name,
-                    kind.describe(),
-                    right.field.info().name,
-                    right.kind().describe()
-                ),
-            ));
+            let [left, other] =
+                [(info, kind), (right.field.info(), right.kind())].map(|(i, k)| format!("{} is of type {}", i.name, k.describe()));
+            let error = FilterError::new(span, format!("{left}, {other}: they cannot be compared"));
+            return Err(match (kind, right.kind()) {
+                (Kind::Protocol, Kind::Bytes | Kind::Ether) | (Kind::Bytes | Kind::Ether, Kind::Protocol) => {
+                    error.help("write a field of octets in place of the protocol, such as udp.payload")
+                }
+                _ => error,
+            });
         }
         Ok(Right::Field(right))
     }

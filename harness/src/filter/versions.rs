@@ -70,12 +70,11 @@ fn count(test: &Test, span: Range<usize>) -> Result<(), FilterError> {
     }
     let name = test.left.field.info().name;
     let error = FilterError::new(span, format!("without {name}, this holds from Wireshark 4.4 on, but not in 4.0"));
-    Err(match (test.left.mask, test.relation) {
-        (None, Relation::Eq) => error.help(format!("write !{name}")),
-        (None, Relation::Ge) => error.help(format!("write {name}")),
-        (None, _) => error.help(format!("write !(count({name}) {opposite} {n})")),
-        (Some(_), _) => error.help(format!("write {name} && …, and a test that 0 does not fulfil")),
-    })
+    Err(error.help(match test.relation {
+        Relation::Eq => format!("write !{name}"),
+        Relation::Ge => format!("write {name}"),
+        _ => format!("write !(count({name}) {opposite} {n})"),
+    }))
 }
 
 /// Octets of different lengths: 4.0 orders them by their lengths, 4.4 and later by the first octet that differs.

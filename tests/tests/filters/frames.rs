@@ -5,7 +5,7 @@ const EAST: [u8; 4] = [198, 51, 100, 2];
 const WEST6: [u8; 16] = [0x20, 0x01, 0x0d, 0xb8, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
 const EAST6: [u8; 16] = [0x20, 0x01, 0x0d, 0xb8, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2];
 
-/// Between two frames. One interval of tshark's statistics then holds one frame.
+/// Between two frames.
 const STEP_NANOS: u64 = 250_000_000;
 
 /// Our own capture: two taps, nanoseconds, directions.
@@ -14,8 +14,7 @@ pub fn own() -> Vec<u8> {
 }
 
 /// A capture file of Ethernet frames, one every [`STEP_NANOS`], the taps in turn after two frames each (a
-/// datagram's fragments belong to one). The first comes once more at
-/// the end: tshark's table leaves out the last.
+/// datagram's fragments belong to one).
 pub fn pcapng<T: AsRef<[u8]>>(taps: &[&str], frames: &[T]) -> Vec<u8> {
     let section = [&0x1a2b_3c4d_u32.to_le_bytes()[..], &[1, 0, 0, 0], &[0xff; 8]].concat();
     let mut file = block(0x0a0d_0d0a, section);
@@ -26,7 +25,7 @@ pub fn pcapng<T: AsRef<[u8]>>(taps: &[&str], frames: &[T]) -> Vec<u8> {
         body.extend(option(0, &[]));
         file.extend(block(1, body));
     }
-    for (i, frame) in frames.iter().chain(frames.first()).enumerate() {
+    for (i, frame) in frames.iter().enumerate() {
         let frame = frame.as_ref();
         let nanos = 1_700_000_000_000_000_000_u64 + i as u64 * STEP_NANOS;
         let length = frame.len() as u32;

@@ -2,98 +2,49 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers may fail")]
 
+mod changed;
 mod frames;
+mod refused;
+#[path = "../tshark/mod.rs"]
+mod tshark;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use faultlab::capture::read;
 use faultlab::dissect::{Capture, Dissector};
 use faultlab::filter::fields::{FIELDS, Field, Kind};
 use faultlab::filter::{Analysis, Filter};
+use tshark::Tshark;
 
 /// Each is put to both programs on every capture.
 const FILTERS: &[&str] = include!("filters.in");
 
-/// Filters that Wireshark 4.0 refuses, and so do we.
-const REFUSED: &[&str] = &[
-    "udp.port == 70000",
-    "udp.port contains 5",
-    "udp.port matches \"5\"",
-    "udp.port == \"500\"",
-    "ip.addr == 1.2.3",
-    "ip.src == \"192.1.2.23\"",
-    "eth.src == 00:00",
-    "isakmp.ispi == 0x1122",
-    "udp.foo",
-    "foo.bar == 1",
-    "(udp",
-    "udp)",
-    "udp and",
-    "udp udp",
-    "1 == udp.port",
-    "udp.port in {500 501}",
-    "udp.port in {}",
-    "NOT udp",
-    "udp AND ip",
-    "udp.port EQ 500",
-    "udp.port == 0800",
-    "esp.spi[0] == f4",
-    "frame contains \"\\q\"",
-    "isakmp.vid_bytes == \"a",
-    "frame.time_relative >= 0s",
-    "udp.port == isakmp",
-    "true",
-    "1",
-];
-
 #[test]
 fn the_same_frames_as_tshark() {
     let captures = captures();
-    if !tshark_is_here() {
-        return;
-    }
+    let Some(tshark) = Tshark::announced() else { return };
     let mut differences = Vec::new();
     for path in std::iter::once(&captures.own).chain(&captures.foreign) {
         let (capture, analysis) = load(path);
         let texts: Vec<String> = FILTERS.iter().map(|f| (*f).to_owned()).chain(of_every_field()).collect();
-        // tshark's table cannot hold the empty filter, nor commas; checksums are only checked when told to.
-        let in_table = |t: &String| !t.is_empty() && !t.contains(',') && !t.contains("checksum.status");
-        let (table, alone): (Vec<String>, Vec<String>) = texts.into_iter().partition(in_table);
-        let compared = capture.records.len() - 1;
-        let mut theirs = tshark_table(path, &table, compared);
-        theirs.extend(alone.iter().map(|t| (t.clone(), tshark(path, t).unwrap_or_else(|e| panic!("tshark refuses {t}: {e}")))));
-        for (text, theirs) in theirs {
-            let filter = Filter::parse(&text).unwrap_or_else(|e| panic!("{text}: {e}"));
-            let records = &capture.records[..compared];
-            let ours: Vec<u32> = records.iter().filter(|r| filter.matches(r, &analysis)).map(|r| r.frame.number).collect();
-            let theirs: Vec<u32> = theirs.into_iter().filter(|n| *n as usize <= compared).collect();
-            if ours != theirs {
-                let name = path.file_name().unwrap_or_default().to_string_lossy();
-                differences.push(format!("{name}: {text}\n  ours   {ours:?}\n  tshark {theirs:?}"));
+        // tshark checks checksums when told to.
+        let (checked, others): (Vec<String>, Vec<String>) = texts.into_iter().partition(|t| t.contains("checksum.status"));
+        for (texts, options) in [(others, &[][..]), (checked, &["-o", "tcp.check_checksum:TRUE"])] {
+            let answers = tshark.select(path, None, &texts, options).unwrap_or_else(|e| panic!("{e}"));
+            for (text, theirs) in texts.iter().zip(answers) {
+                let theirs = theirs.unwrap_or_else(|e| panic!("{tshark} refuses {text}: {e}"));
+                let excepted = changed::excepted(&tshark, text, &capture, &analysis);
+                let ours: BTreeSet<u32> = selected(text, &capture, &analysis).difference(&excepted).copied().collect();
+                let theirs: BTreeSet<u32> = theirs.difference(&excepted).copied().collect();
+                if ours != theirs {
+                    let name = path.file_name().unwrap_or_default().to_string_lossy();
+                    differences.push(format!("{name}: {text}\n  ours   {ours:?}\n  tshark {theirs:?}"));
+                }
             }
         }
     }
-    assert!(differences.is_empty(), "{} differences:\n{}", differences.len(), differences.join("\n"));
-}
-
-/// Many filters in one run: a column of `io,stat` for each, a row for each frame.
-fn tshark_table(file: &Path, filters: &[String], frames: usize) -> Vec<(String, Vec<u32>)> {
-    let mut found = Vec::new();
-    for chunk in filters.chunks(40) {
-        let statistics = format!("io,stat,0.25,{}", chunk.join(","));
-        let output = Command::new("tshark").args(["-n", "-q", "-z", &statistics, "-r"]).arg(file).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let text = String::from_utf8_lossy(&output.stdout);
-        let rows: Vec<Vec<&str>> = text.lines().filter(|l| l.contains("<>")).map(|l| l.split('|').map(str::trim).collect()).collect();
-        assert!(rows.len() >= frames, "{}: {} rows for {frames} frames", file.display(), rows.len());
-        for (i, filter) in chunk.iter().enumerate() {
-            let rows = &rows[..frames];
-            let selected = (1..).zip(rows).filter(|(_, row)| row[2 + 2 * i] != "0").map(|(n, _)| n).collect();
-            found.push((filter.clone(), selected));
-        }
-    }
-    found
+    assert!(differences.is_empty(), "{} differences from {tshark}:\n{}", differences.len(), differences.join("\n"));
 }
 
 #[test]
@@ -111,16 +62,9 @@ fn every_field_has_a_value_in_our_own_capture() {
 }
 
 #[test]
-fn what_wireshark_refuses_is_refused() {
-    let check = tshark_is_here();
+fn what_tshark_does_without_lua_is_no_answer() {
     let folder = tempfile::tempdir().unwrap();
-    let file = own(folder.path());
-    for text in REFUSED {
-        assert!(Filter::parse(text).is_err(), "{text}");
-        if check {
-            assert!(tshark(&file, text).is_err(), "tshark takes {text}");
-        }
-    }
+    tshark::refuses_a_program_without_lua(&own(folder.path()));
 }
 
 #[test]
@@ -138,7 +82,7 @@ fn in_parallel_the_same_frames() {
 
 struct Captures {
     own: PathBuf,
-    /// The frames of all foreign captures in one file, at times that fit tshark's table.
+    /// The frames of all foreign captures in one file.
     foreign: Option<PathBuf>,
     _folder: tempfile::TempDir,
 }
@@ -208,23 +152,8 @@ fn of_every_field() -> Vec<String> {
     filters
 }
 
-fn tshark_is_here() -> bool {
-    let found = Command::new("tshark").arg("--version").output().is_ok_and(|o| o.status.success());
-    if !found {
-        eprintln!("skipped: tshark is not installed");
-    }
-    found
-}
-
-fn tshark(file: &Path, filter: &str) -> Result<Vec<u32>, String> {
-    let output = Command::new("tshark")
-        .args(["-n", "-o", "tcp.check_checksum:TRUE", "-r"])
-        .arg(file)
-        .args(["-Y", filter, "-T", "fields", "-e", "frame.number"])
-        .output()
-        .map_err(|e| e.to_string())?;
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(|l| l.trim().parse().ok()).collect())
+/// The frames that our own filter selects.
+fn selected(text: &str, capture: &Capture, analysis: &Analysis) -> BTreeSet<u32> {
+    let filter = Filter::parse(text).unwrap_or_else(|e| panic!("{text}: {e}"));
+    capture.records.iter().filter(|r| filter.matches(r, analysis)).map(|r| r.frame.number).collect()
 }

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::Command;
 
 use faultlab::capture::read;
 use faultlab::cli::packets::{self, PacketsArgs};
@@ -21,11 +20,14 @@ use faultlab::schema::{Args, Value};
 use faultlab::world::cell::{self, CellHandle};
 use libtest_mimic::{Arguments, Failed, Trial};
 
+mod select;
 #[path = "../silent/mod.rs"]
 mod silent;
+#[path = "../tshark/mod.rs"]
 mod tshark;
 
-use tshark::Selected;
+use select::Selected;
+use tshark::Tshark;
 
 fn main() {
     cell::entry(faultlab::run::lab::cell_main);
@@ -33,20 +35,25 @@ fn main() {
     let all = scenarios::library(None).and_then(|l| scenarios::select(&l, &[])).unwrap_or_else(|e| panic!("{}", e.message));
     let filters: BTreeSet<String> = all.iter().flat_map(filters_of).collect();
     let world = CellHandle::try_out().map_err(|e| e.to_string());
-    let tshark = Command::new("tshark").arg("-v").output().is_ok_and(|o| o.status.success());
-    let tools = if tshark { Ok(()) } else { Err("tshark is not installed; apt-get install tshark".to_owned()) };
+    let tshark = if arguments.list { Tshark::find().unwrap_or_else(|e| panic!("{e}")) } else { Tshark::announced() };
     let worlds = Worlds::default();
     let asking = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap_or_else(|e| panic!("{e}"));
     let each = all.into_iter().flat_map(|scenario| PLAYERS.map(|players| (scenario.clone(), players)));
     let trials = each.map(|(scenario, players)| {
         let able = || asking.block_on(worlds.cast(WorldChoice::Auto, &scenario, players.parse().ok().as_ref()));
-        let skip = world.clone().and(tools.clone()).and_then(|()| able().map(|_| ())).err();
+        let tools = || if tshark.is_some() { Ok(()) } else { Err("tshark is not installed; apt-get install tshark".to_owned()) };
+        let skip = world.clone().and_then(|()| tools()).and_then(|()| able().map(|_| ())).err();
         if let (Some(reason), false) = (&skip, arguments.list) {
             eprintln!("oracle {} {players}: skipped({reason})", scenario.id);
         }
-        let filters = filters.clone();
+        let (filters, tshark) = (filters.clone(), tshark.clone());
         let name = format!("{} {players}", scenario.id);
-        Trial::test(name, move || trial(&scenario, players, &filters)).with_kind("tshark").with_ignored_flag(skip.is_some())
+        Trial::test(name, move || match &tshark {
+            Some(tshark) => trial(tshark, &scenario, players, &filters),
+            None => Err("without tshark nothing can be compared".into()),
+        })
+        .with_kind("tshark")
+        .with_ignored_flag(skip.is_some())
     });
     libtest_mimic::run(&arguments, trials.collect()).exit();
 }
@@ -54,7 +61,7 @@ fn main() {
 /// Whose captures are compared.
 const PLAYERS: [&str; 2] = ["inhouse:inhouse", "strongswan:strongswan"];
 
-fn trial(scenario: &Scenario, players: &str, all: &BTreeSet<String>) -> Result<(), Failed> {
+fn trial(tshark: &Tshark, scenario: &Scenario, players: &str, all: &BTreeSet<String>) -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let options = Options {
         pairing: players.parse().ok(),
@@ -77,7 +84,7 @@ fn trial(scenario: &Scenario, players: &str, all: &BTreeSet<String>) -> Result<(
         }
         let capture = side.dir.join(artefacts::CAPTURE);
         let taps: Vec<String> = side_plan(scenario, side.side).taps().iter().map(ToString::to_string).collect();
-        let theirs = tshark::select(&capture, &side.dir, &all, &taps)?;
+        let theirs = select::select(tshark, &capture, &side.dir, &all, &taps)?;
         let ours = ours(&capture, &all)?;
         for (n, filter) in all.iter().enumerate() {
             let mut differ = |ours: &BTreeSet<u32>, how: &str| {
