@@ -126,6 +126,9 @@ fn character(text: &str, start: usize) -> Result<(Kind, usize), FilterError> {
         None => start + 1,
     };
     match (out.as_slice(), bytes.get(at)) {
+        ([one], Some(b'\'')) if matches!(&text[start + 1..at], "\\n" | "'") => {
+            Err(FilterError::new(start..at + 1, "Wireshark does not take this character constant").help(format!("write '\\x{one:02x}'")))
+        }
         ([one], Some(b'\'')) => Ok((Kind::Char(*one), at + 1)),
         _ => Err(FilterError::new(start..at.min(text.len()).max(start + 1), "a character constant is one octet in single quotes")
             .help("strings are written in double quotes")),

@@ -26,12 +26,22 @@ pub enum Const {
     Nanos(i64),
 }
 
-/// Reads a constant for comparing with values of `kind`; `field` gives names of values and bounds. Is it `ordered`: a bound of
-/// a range, or compared by `<` and its like?
-pub(super) fn parse(kind: Kind, field: &FieldInfo, token: &Token, ordered: bool) -> Result<Const, FilterError> {
+/// Which names of a field's values are numbers here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Names {
+    /// All: they are compared for equality.
+    All,
+    /// Those that have an order.
+    Ordered,
+    /// None: what is compared is computed from the field.
+    None,
+}
+
+/// Reads a constant for comparing with values of `kind`; `field` gives names of values and bounds.
+pub(super) fn parse(kind: Kind, field: &FieldInfo, token: &Token, accepted: Names) -> Result<Const, FilterError> {
     let wrong = |message: String| FilterError::new(token.span.clone(), message);
     if matches!(kind, Kind::Uint(_))
-        && let Some(n) = named(field, token, ordered)?
+        && let Some(n) = named(field, token, accepted)?
     {
         return Ok(Const::Uint(n));
     }
@@ -86,7 +96,7 @@ pub(super) fn most(bits: u8) -> u64 {
 }
 
 /// The number that the name of a value stands for; `None` when it is no name.
-fn named(field: &FieldInfo, token: &Token, ordered: bool) -> Result<Option<u64>, FilterError> {
+fn named(field: &FieldInfo, token: &Token, accepted: Names) -> Result<Option<u64>, FilterError> {
     let (text, quoted) = match &token.kind {
         T::Word(w) => (w.as_str(), false),
         T::Text(t) => (std::str::from_utf8(t).unwrap_or_default(), true),
@@ -95,8 +105,11 @@ fn named(field: &FieldInfo, token: &Token, ordered: bool) -> Result<Option<u64>,
     let Some((name, n, spelling)) = field.values.iter().find(|(name, ..)| *name == text) else { return Ok(None) };
     let error = |message: String| FilterError::new(token.span.clone(), message);
     match spelling {
+        _ if accepted == Names::None => {
+            Err(error(format!("a name stands for a number of {} itself only", field.name)).help(format!("write {n}")))
+        }
         Spelling::Any => Ok(Some(*n)),
-        _ if ordered => {
+        _ if accepted == Names::Ordered => {
             let message = format!("Wireshark 4.6 puts names of {} into no order", field.name);
             Err(error(message).help(format!("write the number, {n}")))
         }
@@ -156,7 +169,9 @@ fn seconds(text: &str) -> Option<i64> {
     let (negative, text) = text.strip_prefix('-').map_or((false, text), |t| (true, t));
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
-    if !digits(whole) || !digits(fraction) || fraction.len() > 9 {
+    // Wireshark 4.4 reads 011 as octal.
+    let octal = whole.len() > 1 && whole.starts_with('0');
+    if octal || !digits(whole) || !digits(fraction) || fraction.len() > 9 {
         return None;
     }
     let nanos = whole.parse::<i64>().ok()?.checked_mul(1_000_000_000)?.checked_add(format!("{fraction:0<9}").parse().ok()?)?;
@@ -178,6 +193,7 @@ mod tests {
         assert_eq!(seconds("1.5"), Some(1_500_000_000));
         assert_eq!(seconds("-0.25"), Some(-250_000_000));
         assert_eq!(seconds("1e3"), None);
+        assert_eq!(seconds("011"), None);
         assert_eq!(seconds("99999999999999999999"), None);
     }
 }

@@ -3,8 +3,8 @@
 use super::fields::Kind;
 use super::literal::integer;
 
-/// Words that Wireshark takes for the protocols of these names.
-const PROTOCOLS: &[&str] = &["e100", "e164", "e212", "fc", "fc00", "fefd", "ff"];
+/// Words that some version of Wireshark takes for the protocol or field of that name.
+const PROTOCOLS: &[&str] = &["dc", "e100", "e164", "e212", "fc", "fc00", "fd", "fefd", "ff"];
 
 /// Why a word is not taken for octets, and what to write instead.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub(super) fn parse(word: &str, kind: Kind) -> Result<Vec<u8>, Refused> {
     match read {
         Some(octets) if PROTOCOLS.contains(&word) => {
             let help = if let [octet] = octets[..] { one(octet, kind) } else { format!("write {}", colons(&octets)) };
-            refused(format!("Wireshark takes {word} for the protocol of that name"), help)
+            refused(format!("Wireshark takes {word} for a protocol"), help)
         }
         Some(octets) if word.contains([':', '-', '.']) && word.len() != 3 * octets.len() - 1 => {
             refused(format!("Wireshark 4.0 wants two digits for each octet in {word:?}"), format!("write {}", colons(&octets)))

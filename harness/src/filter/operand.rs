@@ -14,7 +14,7 @@ impl Operand {
     pub(super) fn kind(&self) -> Kind {
         let whole = self.field.info().kind;
         match self.function {
-            Some(Function::Len | Function::Count) => Kind::Uint(64),
+            Some(Function::Len | Function::Count) => Kind::Uint(32),
             _ if self.slices.is_empty() || whole == Kind::Text => whole,
             _ => Kind::Bytes,
         }

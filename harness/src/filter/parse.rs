@@ -7,9 +7,9 @@ use regex::bytes::RegexBuilder;
 use super::FilterError;
 use super::fields::{FIELDS, Field, FieldInfo, Kind};
 use super::lex::{self, Kind as T, Token};
-use super::literal::{self, Const};
+use super::literal::{self, Const, Names};
 use super::operand;
-use super::program::{Node, Relation, Right, Test};
+use super::program::{Node, Operand, Relation, Right, Test};
 use super::versions;
 
 /// Nesting beyond this is refused: it would only serve to exhaust the stack.
@@ -96,20 +96,20 @@ impl<'t> Parser<'t> {
         let (kind, info) = (left.kind(), left.field.info());
         let from = self.here();
         let right = match relation {
-            Relation::In => Right::Set(self.set(kind, info)?),
+            Relation::In => Right::Set(self.set(&left)?),
             Relation::Matches => {
                 text_like(kind, info, &span, "matches")?;
                 Right::Regex(self.regex()?)
             }
             Relation::Contains => {
                 text_like(kind, info, &span, "contains")?;
-                self.right(kind, info, relation)?
+                self.right(&left, relation)?
             }
             _ => {
                 if matches!(kind, Kind::None | Kind::OpaqueProtocol) {
                     return Err(FilterError::new(span, format!("{} can only be tested for presence", info.name)));
                 }
-                self.right(kind, info, relation)?
+                self.right(&left, relation)?
             }
         };
         let test = Test { left, relation, all, right };
@@ -160,14 +160,15 @@ impl<'t> Parser<'t> {
     }
 
     /// A field or a literal on the right side.
-    fn right(&mut self, kind: Kind, info: &FieldInfo, relation: Relation) -> Result<Right, FilterError> {
+    fn right(&mut self, left: &Operand, relation: Relation) -> Result<Right, FilterError> {
+        let (kind, info) = (left.kind(), left.field.info());
         let Some(token) = self.peek() else { return Err(self.ended()) };
         let field = match &token.kind {
             T::Word(w) => Field::by_name(w).is_some() || self.calls_function(),
             _ => false,
         };
         if !field {
-            return Ok(Right::Const(self.literal(kind, info, relation.orders())?));
+            return Ok(Right::Const(self.literal(left, relation.orders())?));
         }
         let (right, span) = operand::parse(self)?;
         if !comparable(kind, right.kind()) {
@@ -184,21 +185,26 @@ impl<'t> Parser<'t> {
         Ok(Right::Field(right))
     }
 
-    fn literal(&mut self, kind: Kind, info: &FieldInfo, ordered: bool) -> Result<Const, FilterError> {
+    fn literal(&mut self, left: &Operand, ordered: bool) -> Result<Const, FilterError> {
         let Some(token) = self.next() else { return Err(self.ended()) };
         if let T::Sign(_) | T::Slice(_) = token.kind {
             return Err(self.unexpected(token));
         }
-        literal::parse(kind, info, token, ordered)
+        let names = match ordered {
+            _ if !left.is_field() => Names::None,
+            true => Names::Ordered,
+            false => Names::All,
+        };
+        literal::parse(left.kind(), left.field.info(), token, names)
     }
 
-    fn set(&mut self, kind: Kind, info: &FieldInfo) -> Result<Box<[(Const, Const)]>, FilterError> {
+    fn set(&mut self, left: &Operand) -> Result<Box<[(Const, Const)]>, FilterError> {
         self.expect_sign("{")?;
         let mut set = Vec::new();
         loop {
             let range = self.tokens.get(self.at + 1).is_some_and(|t| t.kind == T::Sign(".."));
-            let from = self.literal(kind, info, range)?;
-            let to = if self.take_sign("..") { self.literal(kind, info, range)? } else { from.clone() };
+            let from = self.literal(left, range)?;
+            let to = if self.take_sign("..") { self.literal(left, range)? } else { from.clone() };
             set.push((from, to));
             if self.take_sign("}") {
                 return Ok(set.into());

@@ -147,6 +147,16 @@ fn what_differs_between_versions_of_wireshark_is_refused() {
         ("udp contains \"bob\"", "udp contains \"bob\"", "write frame, udp.payload, or a slice of udp"),
         ("udp.payload[010] == 0x01", "[010]", "[i:n] n octets from i on; [i-j] from i to j; [i] one; [:n] the first n; [i:] from i on"),
         ("udp.payload[4-4] == 0x01", "[4-4]", "write [i] for one octet, [i:n] for n octets from i on"),
+        (
+            "lower(http.request.method) != \"get\"",
+            "lower(http.request.method) != \"get\"",
+            "compare for any value: any_eq, any_ne, or !(… == …)",
+        ),
+        ("dns.qry.name[0:1] < \"bo\"", "dns.qry.name[0:1] < \"bo\"", "compare with 1 octet"),
+        ("ip.proto & 0xff == UDP", "UDP", "write 17"),
+        ("ip.ttl == '\\n'", "'\\n'", "write '\\x0a'"),
+        ("udp.payload contains fd", "fd", "write 0xfd"),
+        ("frame.time_relative >= 011", "011", "for example 1.5"),
         ("frame.time_epoch < 4294967295", "4294967295", "write at most 2147483647"),
     ] {
         let e = Filter::parse(text).expect_err(text);

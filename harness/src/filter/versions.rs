@@ -39,7 +39,7 @@ pub(super) fn check(test: &Test, left: &Range<usize>, right: &Range<usize>) -> R
             format!("write {name}, which asks whether it is there"),
         );
     }
-    if let Right::Field(other) = &test.right {
+    if let Some(other) = other(test) {
         if [operand, other].iter().any(|o| o.function == Some(Function::Count)) {
             return error("Wireshark 4.4 counts 0 values of a field that is not there, 4.0 none", "compare count() with a number".into());
         }
@@ -50,8 +50,23 @@ pub(super) fn check(test: &Test, left: &Range<usize>, right: &Range<usize>) -> R
             );
         }
     }
+    if test.all && [Some(operand), other(test)].into_iter().flatten().any(|o| matches!(o.function, Some(Function::Lower | Function::Upper)))
+    {
+        return error(
+            "from Wireshark 4.4 on, this also holds for frames without the field",
+            "compare for any value: any_eq, any_ne, or !(… == …)".into(),
+        );
+    }
     count(test, left.start..right.end)?;
     order(test, left.start..right.end)
+}
+
+/// The field on the right side.
+fn other(test: &Test) -> Option<&Operand> {
+    match &test.right {
+        Right::Field(other) => Some(other),
+        _ => None,
+    }
 }
 
 /// Without its field, `count()` has no value in 4.0, and is 0 from 4.4 on: 0 must not fulfil the test.
@@ -83,11 +98,16 @@ fn order(test: &Test, span: Range<usize>) -> Result<(), FilterError> {
         (Right::Set(ranges), _) => ranges.iter().any(|(from, to)| from != to),
         (_, relation) => relation.orders(),
     };
-    if !ordered || !matches!(test.left.kind(), Kind::Bytes | Kind::Ether | Kind::Protocol) {
+    let octets = |o: &Operand| matches!(o.kind(), Kind::Bytes | Kind::Ether | Kind::Protocol) || !o.slices.is_empty();
+    if !ordered || !(octets(&test.left) || other(test).is_some_and(octets)) {
         return Ok(());
     }
     let length = test.left.length();
-    let equal = |c: &Const| matches!(c, Const::Bytes(octets) if Some(octets.len()) == length);
+    let equal = |c: &Const| match c {
+        Const::Bytes(octets) => Some(octets.len()) == length,
+        Const::Text(text) => Some(text.len()) == length,
+        _ => false,
+    };
     let right = match &test.right {
         Right::Const(c) => equal(c),
         Right::Set(ranges) => ranges.iter().all(|(from, to)| from == to || equal(from) && equal(to)),
@@ -100,7 +120,9 @@ fn order(test: &Test, span: Range<usize>) -> Result<(), FilterError> {
     let name = test.left.field.info().name;
     let error = FilterError::new(span, "Wireshark's versions order octets of different lengths differently");
     Err(match length {
-        Some(length) if !matches!(test.right, Right::Field(_)) => error.help(format!("compare with {length} octets")),
+        Some(length) if !matches!(test.right, Right::Field(_)) => {
+            error.help(format!("compare with {length} octet{}", if length == 1 { "" } else { "s" }))
+        }
         _ => error.help(format!("compare a slice with as many octets, such as {name}[0:2] > 01:02")),
     })
 }
@@ -112,7 +134,7 @@ fn beyond_its_end(field: Field) -> bool {
 
 impl Operand {
     /// Is it a field as it is?
-    fn is_field(&self) -> bool {
+    pub(super) fn is_field(&self) -> bool {
         self.slices.is_empty() && self.function.is_none() && self.mask.is_none()
     }
 

@@ -17,7 +17,11 @@ struct Gone {
     frames: &'static str,
 }
 
-const GONE: &[Gone] = &[Gone { field: "data", from: (4, 6), frames: "icmpv6.type in {128, 129}" }];
+const GONE: &[Gone] = &[
+    // The protocol "discard" claims them.
+    Gone { field: "data", from: (4, 4), frames: "udp.port == 9" },
+    Gone { field: "data", from: (4, 6), frames: "icmpv6.type in {128, 129}" },
+];
 
 /// Frames on which a filter and this tshark do not have to agree.
 pub fn excepted(tshark: &Tshark, text: &str, capture: &Capture, analysis: &Analysis) -> BTreeSet<u32> {

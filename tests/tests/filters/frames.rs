@@ -103,6 +103,7 @@ fn frames() -> Vec<Vec<u8>> {
     list.push(ip4(1, 0, 64, &icmp(3, 3, &[0; 4], &ip4(6, 0, 64, &syn)[14..])));
     list.push(ip6(44, &[&[17, 0, 0, 1, 0, 0, 0, 5][..], &big[..136]].concat()));
     list.push(ip6(44, &[&[17, 0, 0, 136, 0, 0, 0, 5][..], &big[136..]].concat()));
+    list.push(ip4(17, 0, 64, &udp(40004, 9, b"discarded")));
     list.extend(other_exchanges().map(|message| ip4(17, 0, 64, &udp(500, 500, &message))));
     list
 }

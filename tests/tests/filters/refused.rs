@@ -47,6 +47,11 @@ const BY_ALL: &[&str] = &[
     "udp.payload[08] == 0x01",
     "udp.payload[2147483648:] == 0x01",
     "all udp",
+    "ip.ttl == '\\n'",
+    "ip.ttl == '''",
+    "isakmp.ispi contains dc",
+    "len(frame) < 4294967296",
+    "count(ip.proto) == \"TCP\"",
 ];
 
 /// A filter that we refuse though some version takes it.
@@ -73,6 +78,7 @@ const BY_US: &[Here] = &[
     here("isakmp.ispi contains 02.03", Some("isakmp.ispi contains 02:03"), None),
     here("isakmp.ispi contains 1e10", Some("isakmp.ispi contains 1e:10"), None),
     here("eth.src == 020000000001", Some("eth.src == 02:00:00:00:00:01"), None),
+    here("ip.proto & 0xff == \"UDP\"", Some("ip.proto == 17"), None),
     // New.
     here("500 == udp.port", None, Some("udp.port == 500")),
     here("400 < udp.port", None, Some("udp.port > 400")),
@@ -112,6 +118,19 @@ const BY_US: &[Here] = &[
     Here { filter: "isakmp.exchangetype == \"IKE_AUTH\"", means: [None, None, Some("isakmp.exchangetype == 35")] },
     Here { filter: "isakmp.exchangetype == Aggressive", means: [None, None, Some("isakmp.exchangetype == 4")] },
     Here { filter: "isakmp.exchangetype > IKE_SA_INIT", means: [Some("isakmp.exchangetype > 34"), Some("isakmp.exchangetype > 34"), None] },
+    here(
+        "lower(http.request.method) != \"get\"",
+        Some("http.request.method && !(lower(http.request.method) == \"get\")"),
+        Some("!(lower(http.request.method) == \"get\")"),
+    ),
+    here(
+        "all lower(http.request.method) == \"get\"",
+        Some("lower(http.request.method) == \"get\""),
+        Some("!http.request.method || lower(http.request.method) == \"get\""),
+    ),
+    here("dns.qry.name[0:1] < \"bo\"", Some("dns.qry.name"), Some("dns.qry.name[0:1] <= \"b\"")),
+    here("frame.time_relative >= 011", Some("frame.time_relative >= 11"), Some("frame.time_relative >= 9")),
+    Here { filter: "udp.payload contains fd", means: [Some("udp.payload contains 0xfd"), Some("udp.payload contains 0xfd"), None] },
     Here { filter: "frame.time_epoch < 4294967295", means: [Some("frame.number == 0"), Some("frame.number == 0"), Some("frame")] },
     // The same, but not what the words say.
     here("udp contains \"bob\"", Some("udp.payload contains \"bob\""), Some("udp.payload contains \"bob\"")),
