@@ -255,12 +255,12 @@ fn encrypted_fragment() -> Vec<u8> {
 /// One message of each exchange type whose name filters know and that no other frame has, so that names can be told apart:
 /// IKEv1's 2, 5 and 6, IKEv2's 36 and 37.
 fn other_exchanges() -> [Vec<u8>; 5] {
-    let vendor = (13, b"faultlab vendor id".to_vec());
-    let notify = (11, vec![0, 0, 0, 1, 1, 0, 0, 14]);
+    let vendor = [(13, b"faultlab vendor id".to_vec())];
+    let notify = [(11, vec![0, 0, 0, 1, 1, 0, 0, 14])];
     [
-        ike(0x10, 2, 0, 0, &[vendor.clone()]),
-        ike(0x10, 5, 0, 0x4243, &[notify]),
-        ike(0x10, 6, 0, 0x4244, &[vendor]),
+        ike(0x10, 2, 0, 0, &vendor),
+        ike(0x10, 5, 0, 0x4243, &notify),
+        ike(0x10, 6, 0, 0x4244, &vendor),
         ike_encrypted(36, 46, 33, &[0xe7; 72]),
         ike_encrypted(37, 46, 42, &[0xe8; 72]),
     ]
