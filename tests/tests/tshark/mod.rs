@@ -173,7 +173,8 @@ fn own(path: &Path) -> Result<(), String> {
     if !geteuid().is_root() {
         return Ok(());
     }
-    chown(path, Some(Uid::from_raw(NOBODY)), Some(Gid::from_raw(NOBODY))).map_err(|e| format!("{}: {e}", path.display()))
+    chown(path, Some(Uid::from_raw(NOBODY)), Some(Gid::from_raw(NOBODY)))
+        .map_err(|e| format!("{} cannot be given to user {NOBODY}, as whom tshark runs for the superuser: {e}", path.display()))
 }
 
 /// What the script has written: an answer for each filter, and how many it has read.
