@@ -131,6 +131,11 @@ fn what_differs_between_versions_of_wireshark_is_refused() {
         ("isakmp.nonce > 66:66", "isakmp.nonce > 66:66", "compare a slice with as many octets, such as isakmp.nonce[0:2] > 01:02"),
         ("isakmp.ispi in {10..ff}", "10", "write 0x10"),
         ("isakmp.ispi in {00:00..ff:ff}", "isakmp.ispi in {00:00..ff:ff}", "compare with 8 octets"),
+        (
+            "http.request.uri[0:2] contains http.request.method[3:5]",
+            "http.request.uri[0:2] contains http.request.method[3:5]",
+            "write a string: http.request.uri contains \"…\"",
+        ),
         ("isakmp.nonce[0:2] > 0x66", "isakmp.nonce[0:2] > 0x66", "compare with 2 octets"),
         ("ip.flags.df == true", "true", "write True"),
         ("isakmp.exchangetype == Informational", "Informational", "write \"Informational\" or 5"),

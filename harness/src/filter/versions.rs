@@ -39,6 +39,13 @@ pub(super) fn check(test: &Test, left: &Range<usize>, right: &Range<usize>) -> R
             format!("write {name}, which asks whether it is there"),
         );
     }
+    let sliced_text = |o: &Operand| o.field.info().kind == Kind::Text && !o.slices.is_empty();
+    if test.relation == Relation::Contains && other(test).is_some_and(sliced_text) {
+        return error(
+            "Wireshark 4.0 and 4.4 differ here when the slice on the right is empty",
+            format!("write a string: {name} contains \"…\""),
+        );
+    }
     if let Some(other) = other(test) {
         if [operand, other].iter().any(|o| o.function == Some(Function::Count)) {
             return error("Wireshark 4.4 counts 0 values of a field that is not there, 4.0 none", "compare count() with a number".into());
