@@ -1,9 +1,8 @@
 # The verbs of this project; continuous integration calls the same ones.
 CARGO ?= cargo
 SUDO  := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
-# What the lab drives (strongSwan) and what the tests use as oracles.
-PACKAGES := strongswan-charon strongswan-swanctl libcharon-extra-plugins libcharon-extauth-plugins \
-            libstrongswan-extra-plugins libstrongswan-standard-plugins tshark tcpdump
+# What the tests use as oracles.
+PACKAGES := tshark tcpdump
 BINARY := target/release/faultlab
 
 .PHONY: run test test-only bench check install-deps peers kernel everything clean
@@ -48,7 +47,7 @@ everything: install-deps
 kernel:
 	@./harness/pocket/build.sh
 
-## peers: gateways whose packages conflict with strongSwan's, unpacked beside the system (no root needed)
+## peers: strongSwan, libreswan and OpenIKED, unpacked beside the system (no root needed, nothing installed)
 peers:
 	@./tests/install-peers.sh
 
