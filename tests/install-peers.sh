@@ -55,41 +55,11 @@ version() {
     sed -n "s/^$2 //p" "$folder/$1/packages"
 }
 
-# apt on the system's package sources, with lists and a cache of ours, as if no package were installed.
-configure_apt() {
-    mkdir -p "$work/state/lists/partial" "$work/archives/partial" && : >"$work/state/status" || return 1
-    architecture=$(dpkg --print-architecture) || return 1
-    cat >"$work/apt.conf" <<END
-Dir::State "$work/state";
-Dir::State::Lists "$work/state/lists";
-Dir::State::status "$work/state/status";
-Dir::Cache "$work";
-Dir::Cache::archives "$work/archives";
-Dir::Cache::pkgcache "pkgcache.bin";
-Dir::Cache::srcpkgcache "";
-#clear APT::Architectures;
-APT::Architectures:: "$architecture";
-APT::Install-Recommends "false";
-APT::Install-Suggests "false";
-// The sandbox user could not write into our folder.
-APT::Sandbox::User "root";
-#clear APT::Update::Pre-Invoke;
-#clear APT::Update::Post-Invoke;
-#clear APT::Update::Post-Invoke-Success;
-#clear Acquire::IndexTargets;
-Acquire::IndexTargets::deb::Packages::MetaKey "\$(COMPONENT)/binary-\$(ARCHITECTURE)/Packages";
-Acquire::IndexTargets::deb::Packages::flatMetaKey "Packages";
-Acquire::IndexTargets::deb::Packages::ShortDescription "Packages";
-Acquire::IndexTargets::deb::Packages::Description "\$(RELEASE)/\$(COMPONENT) \$(ARCHITECTURE) Packages";
-Acquire::IndexTargets::deb::Packages::flatDescription "\$(RELEASE) Packages";
-Acquire::IndexTargets::deb::Packages::Optional "false";
-END
-}
-apt() { LC_ALL=C apt-get -c "$work/apt.conf" -q "$@"; }
-# apt_says LOG: its complaints, at most five
-apt_says() {
-    { grep -hE '^[EW]:' "$1" || tail -n 3 "$1"; } | head -n 5 | sed 's/^/peers:   /' >&2
-}
+# The system's package sources, as if no package were installed.
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/packages.sh
+. "$here/packages.sh"
+apt_says() { apt_complains "$work/log" | sed 's/^/peers:   /' >&2; }
 
 # closure GATEWAY: `name version architecture` of every package to unpack. A list of plugins that the distribution has under another
 # name, or in another package, is no reason to go without the gateway.
@@ -100,7 +70,7 @@ closure() {
     if ! apt install -s "$@" >"$work/plan" 2>"$work/log"; then
         for package in "$@"; do
             shift
-            if LC_ALL=C apt-cache -c "$work/apt.conf" show --no-all-versions "$package" >/dev/null 2>&1; then set -- "$@" "$package"
+            if apt_cache show --no-all-versions "$package" >/dev/null 2>&1; then set -- "$@" "$package"
             elif [ "$package" = "$own" ]; then return 1
             else say "without $package: this distribution has none"
             fi
@@ -156,12 +126,12 @@ peer() {
     began=$(date +%s)
     if ! closure "$1"; then
         say "cannot have $1; apt-get says:"
-        apt_says "$work/log"
+        apt_says
         return 1
     fi
     if ! download; then
         say "cannot download $1 or what it needs; apt-get says:"
-        apt_says "$work/log"
+        apt_says
         return 1
     fi
     unpack "$work/$1" || return 1
@@ -197,15 +167,13 @@ if ! mkdir -p "$folder" || ! work=$(mktemp -d "$folder/.work.XXXXXX") || ! confi
     exit 1
 fi
 say "unpacking$wanted from this system's package sources, beside the system"
-apt update >"$work/log" 2>&1
-if ! ls "$work"/state/lists/*Packages* >/dev/null 2>&1; then
+if ! update; then
     say "cannot unpack$wanted: no package list can be had (no network, or no package source on this machine); apt-get says:"
-    apt_says "$work/log"
+    apt_says
     exit 1
 elif grep -q '^[EW]:' "$work/log"; then
-    # One of several sources may be out of order, and not needed.
     say "not every package list can be had; apt-get says:"
-    apt_says "$work/log"
+    apt_says
 fi
 failed=
 for gateway in $wanted; do peer "$gateway" || failed="$failed $gateway"; done
