@@ -1,17 +1,11 @@
 # The verbs of this project; continuous integration calls the same ones.
 CARGO ?= cargo
-SUDO  := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
-# What the tests use as oracles.
-PACKAGES := tshark tcpdump
-BINARY := target/release/faultlab
 
 .PHONY: run test test-only bench check install-deps peers kernel everything clean
 
-## run: reproduce and explain every failure (installs what it needs first)
-run: everything
-	$(CARGO) build --locked --release -p faultlab
-	@# Unprivileged where the machine allows user namespaces; otherwise as root.
-	if $(BINARY) doctor >/dev/null; then $(BINARY) run $(ARGS); else $(SUDO) $(BINARY) run $(ARGS); fi
+## run: installs what is missing, builds, shows a first verdict, then reproduces and explains every failure
+run:
+	@CARGO="$(CARGO)" ./tests/run-lab.sh $(ARGS)
 
 ## test: everything that can be tested on this machine (installs what it needs first)
 test: everything test-only
@@ -36,7 +30,7 @@ check:
 
 ## install-deps: Debian or Ubuntu packages; elsewhere says what is missing
 install-deps:
-	@./tests/install-deps.sh $(PACKAGES)
+	@CARGO="$(CARGO)" ./tests/install-deps.sh
 
 # What cannot be had is told, and does not stop the rest: the lab then skips what it cannot run, and says why.
 everything: install-deps
