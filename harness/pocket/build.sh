@@ -4,6 +4,8 @@
 # that cannot be built, gives way to the next one that the distribution offers. Nothing is installed and no root is needed:
 # sources come from below /usr/src, or from the system's package sources, fetched aside.
 #
+# usage: build.sh [--where]; with it, only tells the folder of the kernel
+#
 # FAULTLAB_KERNEL_SOURCE=6.12 takes that series and no other. FAULTLAB_PROGRESS=terminal: progress is one line that changes,
 # as it is on a terminal; otherwise there is a line every 20 seconds.
 set -eu
@@ -13,7 +15,7 @@ known="7.3 6.12 6.1"
 # Those whose objects were compared, instruction by instruction, with ones that were compiled without `cc`; the others take twice the time.
 compared="7.3"
 # How many files are compiled, about.
-files=1250
+files=900
 here=$(cd "$(dirname "$0")" && pwd)
 say() { printf '%s\n' "pocket kernel: $*"; }
 fail() { say "$*" >&2; exit 3; }
@@ -24,6 +26,10 @@ fail() { say "$*" >&2; exit 3; }
 id=$(cd "$here" && find kernel.config patches -type f | LC_ALL=C sort | xargs cat | sha1sum | cut -c1-16)
 if [ "$(id -u)" = 0 ]; then base=/var/cache; else base=${XDG_CACHE_HOME:-$HOME/.cache}; fi
 target=${FAULTLAB_KERNELS:-$base/faultlab/kernel}/$id
+if [ "${1:-}" = --where ]; then
+    echo "$target"
+    exit 0
+fi
 if [ -x "$target/linux" ]; then
     say "already there: $target/linux"
     exit 0
