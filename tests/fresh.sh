@@ -27,7 +27,8 @@ prepare() {
     apt-config dump | grep -E '^Acquire::(https?::Proxy|Check-)' >"$root/etc/apt/apt.conf.d/10fresh" || true
     if [ -n "$include" ]; then cp -L /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"; fi
     git clone -q --bare . "$root/srv/faultlab.git"
-    git --git-dir="$root/srv/faultlab.git" update-ref --no-deref HEAD "$(git rev-parse "$commit")"
+    git --git-dir="$root/srv/faultlab.git" update-ref refs/heads/fresh "$(git rev-parse "$commit")"
+    git --git-dir="$root/srv/faultlab.git" symbolic-ref HEAD refs/heads/fresh
     git show "$commit:README.md" >"$root/srv/README.md"
     cp "$program" "$root/srv/faultlab"
     mkdir -p "$root/var/cache/faultlab/kernel"
@@ -46,7 +47,8 @@ prepare() {
     pivot_root . outside
     cd /
     umount -l /outside
-    exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root SUITE="$bare" bash /srv/follow.sh
+    exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root DEBIAN_FRONTEND=noninteractive \
+        SUITE="$bare" bash /srv/follow.sh
 }
 
 if [ "${3:-}" = --prepare ]; then

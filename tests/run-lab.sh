@@ -57,7 +57,7 @@ tail -n +1 -f --pid="$job" "$log" >&2
 wait "$job" || say "going on without the pocket kernel"
 job=
 
-say "everything: faultlab run $*"
+say "everything: faultlab run${*:+ $*}"
 lab run "$@"
 status=$?
 # What root wrote is the user's.
