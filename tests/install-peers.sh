@@ -33,8 +33,10 @@ program_of() {
 
 say() { printf '%s\n' "peers: $*" >&2; }
 
-if [ -n "${FAULTLAB_PEERS:-}" ]; then folder=$FAULTLAB_PEERS
-elif [ "$(id -u)" = 0 ]; then folder=/var/cache/faultlab/peers
+# The drivers look into the machine's cache, too, unless a folder is named.
+machine=/var/cache/faultlab/peers
+if [ -n "${FAULTLAB_PEERS:-}" ]; then folder=$FAULTLAB_PEERS machine=$FAULTLAB_PEERS
+elif [ "$(id -u)" = 0 ]; then folder=$machine
 else folder=${XDG_CACHE_HOME:-${HOME:?neither HOME nor FAULTLAB_PEERS is set}/.cache}/faultlab/peers
 fi
 # Folders of a root are readable by everyone: daemons give up root.
@@ -46,13 +48,15 @@ work=
 trap 'rm -rf "${work:-}"' EXIT
 trap 'exit 1' HUP INT TERM
 
-is_whole() { [ -f "$folder/$1/packages" ] && [ -f "$folder/$1/$(program_of "$1")" ]; }
+# is_whole GATEWAY [FOLDER]
+is_whole() { [ -f "${2:-$folder}/$1/packages" ] && [ -f "${2:-$folder}/$1/$(program_of "$1")" ]; }
 size() { du -sm "$1" | cut -f1; }
-# version GATEWAY: of the gateway's own package
+# version GATEWAY [FOLDER]: of the gateway's own package
 version() {
+    version_of=${2:-$folder}/$1/packages
     # shellcheck disable=SC2046 # the list is meant to be split
-    set -- "$1" $(packages_of "$1")
-    sed -n "s/^$2 //p" "$folder/$1/packages"
+    set -- $(packages_of "$1")
+    sed -n "s/^$1 //p" "$version_of"
 }
 
 # The system's package sources, as if no package were installed.
@@ -150,7 +154,11 @@ peer() {
 wanted=
 for gateway in "$@"; do
     packages_of "$gateway" >/dev/null || { say "no gateway is called $gateway; there are strongswan, libreswan and openiked"; exit 2; }
-    if is_whole "$gateway"; then say "$gateway $(version "$gateway"): there already, in $folder/$gateway"
+    there=
+    for place in "$folder" "$machine"; do
+        if [ -z "$there" ] && is_whole "$gateway" "$place"; then there=$place; fi
+    done
+    if [ -n "$there" ]; then say "$gateway $(version "$gateway" "$there"): there already, in $there/$gateway"
     else wanted="$wanted $gateway"
     fi
 done

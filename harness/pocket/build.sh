@@ -30,10 +30,13 @@ if [ "${1:-}" = --where ]; then
     echo "$target"
     exit 0
 fi
-if [ -x "$target/linux" ]; then
-    say "already there: $target/linux"
-    exit 0
-fi
+# The program looks into the machine's cache, too.
+for there in "$target" "/var/cache/faultlab/kernel/$id"; do
+    if [ -x "$there/linux" ]; then
+        say "already there: $there/linux"
+        exit 0
+    fi
+done
 
 without="Without a pocket kernel there is the host world, in which \`faultlab run\` plays what this machine's own kernel can, and says of the rest why it is skipped."
 missing=
