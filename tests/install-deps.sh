@@ -40,14 +40,12 @@ fi
 [ -n "$missing" ] || exit 0
 
 sudo=
-if ! command -v apt-get >/dev/null 2>&1; then why="this machine has no apt-get; the names are Debian's"
-elif [ "$(id -u)" = 0 ]; then why=
-elif sudo=$(command -v sudo); then why=
-else why="not root, and no sudo; as root: apt-get install --no-install-recommends$missing"
-fi
-if [ -n "$why" ]; then
-    say "missing:$missing ($why)"
-    say "going on without them. \`faultlab doctor\` tells what can be run here"
+going_on="Going on without them: \`faultlab doctor\` tells what can be run here"
+if ! command -v apt-get >/dev/null 2>&1; then
+    say "missing on this machine, which has no apt-get (the names are Debian's):$missing. $going_on"
+    exit 0
+elif [ "$(id -u)" != 0 ] && ! sudo=$(command -v sudo); then
+    say "missing, and to be installed by root, since there is no sudo: apt-get install --no-install-recommends$missing. $going_on"
     exit 0
 fi
 say "installing$missing${sudo:+ (with sudo)}"

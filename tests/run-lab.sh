@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # What `make run` does: installs what is missing, builds the program, shows a first verdict while the gateways are unpacked and the
 # pocket kernel is built, and runs everything. Arguments go to `faultlab run`; with any, there is no first verdict. Nothing that
 # cannot be had stops the rest: the lab skips what it cannot run, and says why. The exit code is the one of `faultlab run`.
@@ -16,7 +16,8 @@ command -v "${cargo%% *}" >/dev/null || { say "cannot build without $cargo"; exi
 
 log=$(mktemp) || exit 4
 job=
-# A session of its own, so that all of it ends with us.
+# A process group of its own, so that all of it ends with us. (In a session of its own, nice would not count: the kernel shares the
+# processor between sessions first.)
 # shellcheck disable=SC2329 # called by the trap
 end_job() { [ -z "$job" ] || kill -TERM -- "-$job" 2>/dev/null; }
 trap 'end_job; rm -f "$log"' EXIT
@@ -24,8 +25,10 @@ trap 'exit 130' HUP INT TERM
 progress=
 [ ! -t 2 ] || progress=terminal
 say "unpacking gateways and building the pocket kernel in the background; what they say comes after the program's build"
-FAULTLAB_PROGRESS=$progress setsid sh -c './tests/install-peers.sh; exec nice -n 19 ./harness/pocket/build.sh' >"$log" 2>&1 </dev/null &
+set -m
+FAULTLAB_PROGRESS=$progress sh -c './tests/install-peers.sh; exec nice -n 19 ./harness/pocket/build.sh' >"$log" 2>&1 </dev/null &
 job=$!
+set +m
 
 say "building the program"
 # shellcheck disable=SC2086 # it may be `cargo +nightly`
