@@ -39,10 +39,10 @@ END
 apt() { LC_ALL=C apt-get -c "$work/apt.conf" ${suite:+-c "$work/$suite.conf"} -q "$@"; }
 apt_cache() { LC_ALL=C apt-cache -c "$work/apt.conf" ${suite:+-c "$work/$suite.conf"} -q "$@"; }
 
-# update: fetches the lists; 1 when there are none afterwards. One of several sources may be out of order, and not needed.
+# update: fetches the lists; 1 when no package is known afterwards. One of several sources may be out of order, and not needed.
 update() {
     apt update >"$work/log" 2>&1
-    ls "$work/state/lists${suite:+.$suite}"/*Packages* >/dev/null 2>&1
+    [ -n "$(apt_cache pkgnames 2>/dev/null | head -n 1)" ]
 }
 
 # apt_complains LOG: its errors and warnings, at most five

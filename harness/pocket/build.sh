@@ -77,7 +77,7 @@ fetched() {
     # shellcheck disable=SC2031
     say "fetching $1${suite:+ of $suite}: $(apt_cache show --no-all-versions "$1" | awk '/^Size:/ { printf "%d MB", $2 / 1000000; exit }')"
     if ! (cd "$work/fetched" && apt download "$1") >"$work/log" 2>&1; then
-        apt_complains "$work/log"
+        apt_complains "$work/log" | sed "s/^/pocket kernel:   /"
         return 1
     fi
     dpkg-deb -x "$work/fetched/$1"_*.deb "$work/fetched" && rm -f "$work/fetched/$1"_*.deb
