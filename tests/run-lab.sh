@@ -26,7 +26,7 @@ progress=
 [ ! -t 2 ] || progress=terminal
 say "unpacking gateways and building the pocket kernel in the background; what they say comes after the program's build"
 set -m
-FAULTLAB_PROGRESS=$progress sh -c './tests/install-peers.sh; exec nice -n 19 ./harness/pocket/build.sh' >"$log" 2>&1 </dev/null &
+FAULTLAB_PROGRESS=$progress sh -c './tests/install-peers.sh; exec nice -n 10 ./harness/pocket/build.sh' >"$log" 2>&1 </dev/null &
 job=$!
 set +m
 
