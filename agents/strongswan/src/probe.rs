@@ -137,12 +137,16 @@ fn missing(what: &str) -> Missing {
 
 async fn version(home: &Home, program: &Path, place: &Place) -> Result<String, Missing> {
     let bad = |what: String| Missing { what: format!("the charon of {} {what}", home.describe()), hint: home.remedy() };
-    // It reads its settings even for that; those of the system need not be there, and only a file will do.
-    let settings = place.dir.join("none.conf");
-    let written = std::fs::create_dir_all(&place.dir).and_then(|()| std::fs::write(&settings, ""));
-    written.map_err(|e| bad(format!("cannot be asked: {}: {e}", settings.display())))?;
-    let told =
-        home.command(program).arg("--version").env("STRONGSWAN_CONF", &settings).stdin(Stdio::null()).kill_on_drop(true).output().await;
+    let mut command = home.command(program);
+    if home.is_private() {
+        // It reads its settings even for that, and only a file will do; those of a root are not where it looks. (Installed, it has its
+        // own, and AppArmor may let it read no others.)
+        let settings = place.dir.join("none.conf");
+        let written = std::fs::create_dir_all(&place.dir).and_then(|()| std::fs::write(&settings, ""));
+        written.map_err(|e| bad(format!("cannot be asked: {}: {e}", settings.display())))?;
+        command.env("STRONGSWAN_CONF", settings);
+    }
+    let told = command.arg("--version").stdin(Stdio::null()).kill_on_drop(true).output().await;
     let told = told.map_err(|e| bad(format!("does not run: {e}")))?;
     let text = String::from_utf8_lossy(&told.stdout);
     // "Linux strongSwan 5.9.8"
