@@ -25,7 +25,7 @@ fn main() {
     cell::entry(faultlab::run::lab::cell_main);
     let arguments = Arguments::from_args();
     let kernel = pocket::find().err().map(|m| m.to_string());
-    let trials = ROOTS.into_iter().flat_map(|(name, programs)| {
+    let trials = ROOTS.iter().flat_map(|(name, programs)| {
         let home = Home::candidates(name).into_iter().find(Home::is_private);
         let absent = home.is_none().then(|| format!("no private root of {name}: make peers"));
         let skip = |reason: Option<&String>, what: &str| {
@@ -39,10 +39,13 @@ fn main() {
         [
             Trial::test(format!("{name} finds its libraries in its root"), move || own_libraries(home.as_ref(), programs))
                 .with_ignored_flag(libraries),
-            Trial::test(format!("{name} starts and loads a connection"), move || starts(name)).with_ignored_flag(daemon),
+            Trial::test(format!("{name} starts and loads a connection"), move || starts(&[name])).with_ignored_flag(daemon),
         ]
     });
-    libtest_mimic::run(&arguments, trials.collect()).exit();
+    let all_there = ROOTS.iter().all(|(name, _)| Home::candidates(name).iter().any(Home::is_private));
+    let together = Trial::test("all are asked at once", || starts(&ROOTS.map(|(name, _)| name)));
+    let together = together.with_ignored_flag(!all_there || kernel.is_some());
+    libtest_mimic::run(&arguments, trials.chain([together]).collect()).exit();
 }
 
 /// Asks the loader where it would find each library.
@@ -79,13 +82,17 @@ fn files(path: &Path) -> Vec<PathBuf> {
     }
 }
 
-/// The probe starts the daemon in a pocket, where `/usr` and `/etc` are the root's, and loads a connection.
-fn starts(name: &str) -> Result<(), Failed> {
+/// The probe starts daemons in a pocket, where `/usr` and `/etc` are their root's, and loads a connection into each. All want the same
+/// ports.
+fn starts(names: &[&str]) -> Result<(), Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let found = runtime.block_on(Worlds::default().in_pockets(&[name])).map_err(|m| m.to_string())?;
-    match found.get(name) {
-        Some(Ok(_)) => Ok(()),
-        Some(Err(missing)) => Err(missing.to_string().into()),
-        None => Err("was not asked".into()),
+    let found = runtime.block_on(Worlds::default().in_pockets(names)).map_err(|m| m.to_string())?;
+    for name in names {
+        match found.get(*name) {
+            Some(Ok(_)) => {}
+            Some(Err(missing)) => return Err(missing.to_string().into()),
+            None => return Err(format!("{name} was not asked").into()),
+        }
     }
+    Ok(())
 }

@@ -1,7 +1,6 @@
 //! Asks the drivers what their implementations can do: in a cell of the world that is asked about, where a daemon can be started as
 //! it will be for a side.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,19 +20,20 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// Where daemons are tried: `/run` is the cell's own.
 const FOLDER: &str = "/run/faultlab-probe";
 
-/// Asks drivers in the world of the calling cell, which must be one.
+/// Asks drivers in the world of the calling cell, which must be one. Each has a node of its own: all daemons want the same ports.
 pub async fn here(names: &[String]) -> Inventory {
-    let node = match NodeHandle::alone("probe") {
-        Ok(node) => Arc::new(node),
-        Err(refusal) => {
-            return all_missing(names, &Missing { what: format!("the machine refused to {}", refusal.tried), hint: refusal.hint });
-        }
-    };
     let asked = drivers::all().iter().filter(|d| names.iter().any(|n| n == d.name()));
     let probes = asked.map(|driver| async {
-        let dir = Path::new(FOLDER).join(driver.name());
-        let place = Place { dir, spawner: node.clone(), inside: node.clone() };
-        (driver.name().to_owned(), driver.probe(&place).await)
+        let node = NodeHandle::alone("probe").map(Arc::new);
+        let node = node.map_err(|r| Missing { what: format!("the machine refused to {}: {}", r.tried, r.errno), hint: r.hint });
+        let answer = match node {
+            Ok(node) => {
+                let dir = Path::new(FOLDER).join(driver.name());
+                driver.probe(&Place { dir, spawner: node.clone(), inside: node }).await
+            }
+            Err(missing) => Err(missing),
+        };
+        (driver.name().to_owned(), answer)
     });
     futures_util::future::join_all(probes).await.into_iter().collect()
 }
@@ -46,7 +46,7 @@ pub async fn on_host(names: &[String]) -> Inventory {
         Err(CellError::Refused(r)) => Err(Missing { what: format!("the machine refused to {}: {}", r.tried, r.errno), hint: r.hint }),
         Err(e) => Err(failed(e.to_string())),
     };
-    answer.unwrap_or_else(|missing| all_missing(names, &missing))
+    answer.unwrap_or_else(|missing| names.iter().map(|n| (n.clone(), Err(missing.clone()))).collect())
 }
 
 /// Asks drivers in a pocket.
@@ -68,8 +68,4 @@ async fn answer(mut cell: CellHandle) -> Result<Inventory, String> {
         Some(other) => Err(format!("another answer than asked for: {other:?}")),
         None => Err(format!("it ended: {}", cell.wait().await)),
     }
-}
-
-fn all_missing(names: &[String], missing: &Missing) -> Inventory {
-    names.iter().map(|n| (n.clone(), Err(missing.clone()))).collect::<BTreeMap<_, _>>()
 }

@@ -1,5 +1,7 @@
 //! What implementations do not have, as data: a row that needs it is skipped for this reason.
 
+use peer::Capability;
+
 use super::rows::Row;
 
 struct Lack {
@@ -12,8 +14,6 @@ struct Lack {
 
 const LACKS: &[Lack] = &[
     Lack { peer: "", what: &["ecp224bp", "ecp512bp"], reason: "the in-house gateway has no Brainpool of 224 and 512 bits: no crate has" },
-    Lack { peer: "strongswan", what: &["mlkem512", "mlkem768", "mlkem1024"], reason: "strongSwan has ML-KEM from 6.0 on" },
-    Lack { peer: "strongswan", what: &["x25519 and"], reason: "strongSwan has additional key exchanges (RFC 9370) from 6.0 on" },
     Lack {
         peer: "strongswan",
         what: &["sha256_96"],
@@ -91,6 +91,16 @@ const BEGINNING: &[Lack] = &[
         reason: "OpenIKED on Linux closes a child SA at the end of its life and sets up another one",
     },
 ];
+
+/// What some builds of an implementation have and others not: the daemon was asked.
+const ASKED: [(&[&str], Capability); 2] =
+    [(&["mlkem", "x25519 and ML-KEM"], Capability::MlKem), (&["x25519 and"], Capability::AdditionalKe)];
+
+/// Returns the first capability that the row needs and the daemon said it does not have.
+pub fn not_there(row: &Row, has: &[Capability]) -> Option<Capability> {
+    let needed = ASKED.iter().filter(|(names, _)| names.iter().any(|n| row.name.starts_with(n)));
+    needed.map(|(_, capability)| *capability).find(|c| !has.contains(c))
+}
 
 /// Why this peer cannot play the row; `begins`: it is the one that begins.
 pub fn lack(peer: &str, row: &Row, begins: bool) -> Option<&'static str> {

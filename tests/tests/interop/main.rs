@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use faultlab::run::worlds::{WorldKind, Worlds};
 use libtest_mimic::{Arguments, Failed, Trial};
+use peer::Probe;
 
 use cell::{Cell, OURS};
 use rows::{Group, Row};
@@ -39,6 +40,7 @@ fn main() {
     let worlds = Worlds::default();
     let mut halves = Vec::new();
     for (peer, world, groups) in plan(&arguments) {
+        let probe = runtime.block_on(probe(&worlds, peer, world));
         for group in groups {
             // With itself, it is the one that begins in any case.
             for column in 0..if peer == OURS { 1 } else { 2 } {
@@ -46,7 +48,7 @@ fn main() {
                     (WorldKind::Host, Err(e)) => Err(e.clone()),
                     _ => runtime.block_on(cell.able(&worlds)),
                 };
-                halves.extend(column_of(&arguments, &group, peer, world, column, able));
+                halves.extend(column_of(&arguments, &group, (peer, probe.as_ref()), world, column, able));
             }
         }
     }
@@ -65,6 +67,15 @@ fn main() {
         println!("{}", table.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
     }
     conclusion.exit();
+}
+
+/// What the peer said of itself; `None`: it is not there, which its cells say.
+async fn probe(worlds: &Worlds, peer: &str, world: WorldKind) -> Option<Probe> {
+    let inventory = match world {
+        WorldKind::Host => worlds.on_host(&[peer]).await,
+        WorldKind::Pocket => worlds.in_pockets(&[peer]).await.ok()?,
+    };
+    inventory.get(peer)?.clone().ok()
 }
 
 /// With whom, where, and what. With the others it takes minutes on a busy machine: their names must be in the filter.
@@ -88,7 +99,7 @@ fn plan(arguments: &Arguments) -> Vec<(&'static str, WorldKind, Vec<Group>)> {
 fn column_of(
     arguments: &Arguments,
     group: &Group,
-    peer: &'static str,
+    (peer, probe): (&'static str, Option<&Probe>),
     world: WorldKind,
     column: usize,
     able: impl Fn(&Cell) -> Result<(), String>,
@@ -96,7 +107,12 @@ fn column_of(
     let starter = if column == 0 { OURS } else { peer };
     let name = |row: &Row| format!("{peer}, {}: {}: {starter} begins", group.name, row.name);
     let wanted = |row: &Row| !arguments.is_filtered_out(&Trial::test(name(row), || Ok(())).with_kind(world.name()));
-    let lack = |row: &Row| lacks::lack(peer, row, column == 1);
+    let not_there = |row: &Row| {
+        let probe = probe?;
+        let word = serde_json::to_value(lacks::not_there(row, &probe.capabilities)?).ok()?;
+        Some(format!("{peer} {} has no {}", probe.version, word.as_str().unwrap_or_default()))
+    };
+    let lack = |row: &Row| lacks::lack(peer, row, column == 1).map(str::to_owned).or_else(|| not_there(row));
     let playing: Vec<&Row> = group.rows.iter().filter(|r| lack(r).is_none() && wanted(r)).collect();
     let cell = if playing.is_empty() {
         Err("nothing left to try".to_owned())
@@ -105,7 +121,7 @@ fn column_of(
     };
     let cell = cell.and_then(|cell| able(&cell).map(|()| cell));
     let half = |(order, row): (usize, &Row)| {
-        let cell = lack(row).map_or_else(|| cell.clone(), |why| Err(why.to_owned()));
+        let cell = lack(row).map_or_else(|| cell.clone(), Err);
         Half { order, name: name(row), row: format!("{}: {}", group.name, row.name), column, world, peer, cell }
     };
     group.rows.iter().filter(|r| wanted(r)).enumerate().map(half).collect()
