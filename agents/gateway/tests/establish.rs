@@ -89,6 +89,25 @@ fn selectors_are_narrowed() {
     assert_eq!(pair.sides[EAST].routes, ["10.1.0.0/24".parse().unwrap()]);
 }
 
+/// RFC 9242 §3.2: the peers switch right after IKE_SA_INIT, in the first IKE_INTERMEDIATE.
+#[test]
+fn a_nat_moves_ike_intermediate_too() {
+    const IKE_INTERMEDIATE: u8 = 43;
+    let mut pair = Pair::new(1, FAIR, |w, e| {
+        w.connections[0].force_encap = true;
+        for c in [&mut w.connections[0], &mut e.connections[0]] {
+            c.ike_proposals = vec!["aes128-sha256-curve25519-ke1_mlkem768".into()];
+        }
+    });
+    pair.initiate(WEST);
+    pair.run_s(1);
+    assert!(pair.passes(), "{}", pair.story());
+    // Behind four octets of zero (RFC 3948 §2.2).
+    let at_4500 = |f: &Flight| f.to.port() == 4500 && f.data.get(22) == Some(&IKE_INTERMEDIATE);
+    let at_500 = |f: &Flight| f.to.port() == 500 && f.data.get(18) == Some(&IKE_INTERMEDIATE);
+    assert!(pair.sent.iter().any(|(_, f)| at_4500(f)) && !pair.sent.iter().any(|(_, f)| at_500(f)), "{}", pair.story());
+}
+
 #[test]
 fn a_nat_moves_everything_to_port_4500() {
     let mut pair = Pair::new(1, FAIR, |w, _| w.connections[0].force_encap = true);

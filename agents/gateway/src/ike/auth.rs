@@ -98,7 +98,6 @@ impl IkeSa {
     /// Initiator: the first IKE_AUTH request.
     pub(crate) fn begin_auth(&mut self, ctx: &mut Context<'_>, mut setup: Box<Setup>) {
         let c = &ctx.config.connections[self.connection];
-        self.float(c.mobike);
         setup.auth_id = self.window.next;
         let mut all = match self.proof(ctx, &setup) {
             Ok(all) => all,

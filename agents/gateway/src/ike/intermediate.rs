@@ -22,6 +22,8 @@ const HEADER: usize = 28;
 impl IkeSa {
     /// Initiator: the next additional key exchange, or IKE_AUTH when there is none left.
     pub(crate) fn after_key_exchange(&mut self, ctx: &mut Context<'_>, mut setup: Box<Setup>) {
+        // Before the first of them, as before IKE_AUTH (RFC 9242 §3.2).
+        self.float(ctx.config.connections[self.connection].mobike);
         let Some((_, group)) = setup.additional.front().copied() else { return self.begin_auth(ctx, setup) };
         let ke = Initiator::new(group, ctx.rng);
         let all = vec![parts::ke(group, ke.public())];
