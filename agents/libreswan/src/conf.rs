@@ -251,7 +251,9 @@ fn lifetimes(c: &Connection, lines: &mut Vec<(&str, String)>, notes: &mut Vec<St
                 "without child_rekey this daemon would re-key the child SA as well when it re-keys anything".into(),
             ));
         }
-        (None, _, _) => 60,
+        // 5.2 raises a lifetime that is shorter than the margin, also where nothing is re-keyed.
+        (None, Some(l), _) => (l / 10).min(60),
+        (None, None, None) => 60,
     };
     let salifetime = life.unwrap_or_else(|| child.map_or(LONGEST, |r| r + margin));
     let ikelifetime = ike.map_or(LONGEST, |r| r + margin);

@@ -174,6 +174,10 @@ async fn add(daemon: &Daemon, launch: &Launch, journal: &Journal, c: &Connection
         let reasons: Vec<String> = [answer.text, told(false).unwrap_or_default()].into_iter().filter(|r| !r.is_empty()).collect();
         return Err(refused(if reasons.is_empty() { "addconn failed and gave no reason".into() } else { reasons.join("; ") }));
     }
+    // 5.2 loads the connection without the setting, and calls that a success.
+    if let Some(ignored) = answer.text.lines().find(|l| l.contains("ignored") || l.contains("ignoring")) {
+        return Err(refused(ignored.trim().to_owned()));
+    }
     let Some(added) = told(true) else {
         return Err(refused(format!("addconn said {:?}, and the daemon did not confirm it", answer.text)));
     };

@@ -107,6 +107,10 @@ fn lifetimes_end_a_margin_after_the_time_of_rekeying() {
     let lines = ["rekey=yes", "rekeymargin=20s", "rekeyfuzz=0%", "salifetime=120s", "ikelifetime=320s"];
     assert_eq!(missing(&config, &lines), [""; 0]);
     assert!(render(&Found::sample(Dialect::Old), &config).unwrap().notes[0].iter().any(|n| n.starts_with("close_action none")));
+    // libreswan 5.2 (Debian 5.2-2.2): "ipsec-lifetime=30 must be greater than rekeymargin=60s + rekeyfuzz=0%, setting to 60 seconds".
+    let mut config = settings();
+    config.connections[0].child_life = Some(Duration::from_secs(30));
+    assert_eq!(missing(&config, &["rekey=no", "rekeymargin=3s", "salifetime=30s"]), [""; 0]);
 }
 
 #[test]
