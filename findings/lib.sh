@@ -53,7 +53,8 @@ unpack() {
     for deb in $(cut -d' ' -f2 "$tmp/uris"); do
         dpkg-deb --fsys-tarfile "$cache/archives/$deb" | tar -x --keep-directory-symlink -C "$root" --exclude='./usr/share/doc/*' --exclude='./usr/share/man/*' --exclude='./usr/share/locale/*'
     done
-    echo 'root:x:0:0:root:/root:/bin/sh' >"$root/etc/passwd"; echo 'root:x:0:' >"$root/etc/group"; : >"$root/etc/resolv.conf"
+    echo 'root:x:0:0:root:/root:/bin/sh' >"$root/etc/passwd"; echo 'root:x:0:' >"$root/etc/group"
+    : >"$root/etc/resolv.conf"; echo '127.0.0.1 localhost' >"$root/etc/hosts"
     [ -e "$root/usr/bin/sh" ] || ln -s bash "$root/usr/bin/sh"
     [ -e "$root/usr/bin/awk" ] || ln -s mawk "$root/usr/bin/awk"
     ldconfig -r "$root" 2>/dev/null
@@ -91,3 +92,28 @@ wire() {
     nsenter -t "${!a}" -n sh -c "ip addr add $2/24 dev wan; ip link set wan up"
     nsenter -t "${!b}" -n sh -c "ip addr add $4/24 dev wan; ip link set wan up"
 }
+
+# charon NAME: starts strongSwan's daemon on that machine; its messages are in $tmp/NAME.log
+charon() {
+    on "$1" /usr/lib/ipsec/charon >"$tmp/$1.log" 2>&1 &
+    wait_until 20 on "$1" test -S /run/charon.vici
+}
+
+# pluto NAME: starts libreswan's daemon on that machine; its messages are in /tmp/log there
+pluto() {
+    on "$1" sh -c 'mkdir -p /run/pluto /etc/ipsec.d /var/lib/ipsec/nss; printf "config setup\n" >/etc/ipsec.conf; touch /etc/ipsec.secrets
+        ipsec initnss && /usr/libexec/ipsec/pluto --config /etc/ipsec.conf --logfile /tmp/log' >"$tmp/$1.log" 2>&1
+    wait_until 20 on "$1" test -S /run/pluto/pluto.ctl
+}
+
+# conn NAME LINE…: loads the connection c of these lines with the two addresses; prints the messages, then "exit N"
+conn() {
+    local name=$1; shift
+    printf 'conn c\n\tleft=192.0.2.1\n\tright=192.0.2.2\n\tauthby=secret\n\tauto=ignore\n' >"$tmp/conn"
+    printf '\t%s\n' "$@" >>"$tmp/conn"
+    on "$name" sh -c 'cat >/tmp/c.conf; ipsec whack --delete --name c >/dev/null 2>&1; ipsec addconn --config /tmp/c.conf c 2>&1; echo "exit $?"' <"$tmp/conn" |
+        sed -E '/unoriented|^$/d; s/^(ERROR: )?(ipsec )?addconn[:,] *//'
+}
+
+# status NAME PATTERN: what matches in the status of connection c
+status() { on "$1" ipsec status | sed 's/^000 //' | grep '^"c"' | grep -oE "$2" | head -n 1; }
