@@ -44,14 +44,19 @@ unpack() {
     : >"$lists/status"
     local apt=(apt-get -qq -o "Dir::Etc::SourceList=$lists/sources" -o Dir::Etc::SourceParts=/dev/null -o Dir::Etc::Preferences=/dev/null
         -o Dir::Etc::PreferencesParts=/dev/null -o "Dir::State=$lists" -o "Dir::State::status=$lists/status" -o "Dir::State::Lists=$lists/lists"
-        -o "Dir::Cache=$cache" -o APT::Sandbox::User=root -o APT::Install-Recommends=false -o Acquire::Languages=none -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false
+        -o "Dir::Cache=$cache" -o APT::Sandbox::User=root -o APT::Install-Recommends=false -o Acquire::Languages=none
+        -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false
         -o Debug::NoLocking=true)
-    [ -e "$lists/updated" ] || { "${apt[@]}" update >"$tmp/apt.log" 2>&1 && : >"$lists/updated"; } || { tail -n 3 "$tmp/apt.log" >&2; exit 2; }
+    if [ ! -e "$lists/updated" ]; then
+        "${apt[@]}" update >"$tmp/apt.log" 2>&1 || { tail -n 3 "$tmp/apt.log" >&2; exit 2; }
+        : >"$lists/updated"
+    fi
     "${apt[@]}" -o "Dir::Cache::archives=$tmp" --print-uris install "$@" bash coreutils sed grep mawk >"$tmp/uris" 2>"$tmp/apt.log" &&
         "${apt[@]}" -y --download-only install "$@" bash coreutils sed grep mawk >"$tmp/apt.log" 2>&1 || { cat "$tmp/apt.log" >&2; exit 2; }
     local deb
     for deb in $(cut -d' ' -f2 "$tmp/uris"); do
-        dpkg-deb --fsys-tarfile "$cache/archives/$deb" | tar -x --keep-directory-symlink -C "$root" --exclude='./usr/share/doc/*' --exclude='./usr/share/man/*' --exclude='./usr/share/locale/*'
+        dpkg-deb --fsys-tarfile "$cache/archives/$deb" |
+            tar -x --keep-directory-symlink -C "$root" --exclude='./usr/share/doc/*' --exclude='./usr/share/man/*' --exclude='./usr/share/locale/*'
     done
     echo 'root:x:0:0:root:/root:/bin/sh' >"$root/etc/passwd"; echo 'root:x:0:' >"$root/etc/group"
     : >"$root/etc/resolv.conf"; echo '127.0.0.1 localhost' >"$root/etc/hosts"
