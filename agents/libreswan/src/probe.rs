@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use peer::{Capability, Connection, DriverError, GatewayConfig, Home, IkeMode, KernelSa, Launch, Missing, Place, Probe, ROOTS_COMMAND};
+use peer::{Capability, DriverError, Home, IkeMode, KernelSa, Missing, Place, Probe, ROOTS_COMMAND};
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
-use tokio::sync::mpsc::unbounded_channel;
 
 use crate::daemon::run;
 use crate::gateway::Pluto;
@@ -140,19 +139,8 @@ pub(crate) async fn ask(found: &Found, place: &Place) -> Result<bool, Missing> {
 }
 
 async fn load(found: &Found, place: &Place, versions: &[IkeMode]) -> Result<(), DriverError> {
-    let connections = (2..).zip(versions).map(|(n, ike)| Connection {
-        ike: *ike,
-        ike_proposals: vec!["aes128-sha256-modp2048".into()],
-        esp_proposals: vec!["aes128-sha256".into()],
-        local_ts: ["192.0.2.0/25".parse()].into_iter().flatten().collect(),
-        remote_ts: ["192.0.2.128/25".parse()].into_iter().flatten().collect(),
-        ..Connection::plain("probe", &format!("v{n}"), [127, 0, 0, 1].into(), Some([127, 0, 0, n].into()))
-    });
-    let config = GatewayConfig { name: "probe".into(), connections: connections.collect(), ..GatewayConfig::default() };
-    // Nobody listens to what happens.
-    let (events, _) = unbounded_channel();
-    let Place { dir, spawner, inside } = place.clone();
-    let mut pluto = Pluto::start(found.clone(), Launch { config, dir, spawner, inside, seed: 0, events }).await?;
+    let launch = place.trial(versions, "aes128-sha256-modp2048", "aes128-sha256");
+    let mut pluto = Pluto::start(found.clone(), launch).await?;
     peer::Gateway::stop(&mut pluto, true).await
 }
 

@@ -4,10 +4,9 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use peer::{Capability, Connection, DriverError, GatewayConfig, Home, KernelSa, Launch, Missing, Place, Probe, ROOTS_COMMAND};
+use peer::{Capability, DriverError, Home, IkeMode, KernelSa, Missing, Place, Probe, ROOTS_COMMAND};
 use rustix::net::{AddressFamily, Protocol, RawProtocol, SocketType};
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc::unbounded_channel;
 
 use crate::gateway::Iked;
 
@@ -82,19 +81,9 @@ pub(crate) async fn try_out(found: &Found, place: &Place) -> Result<(), Missing>
 }
 
 async fn load(found: &Found, place: &Place) -> Result<(), DriverError> {
-    let connection = Connection {
-        ike_proposals: vec!["aes128-sha256-ecp256".into()],
-        esp_proposals: vec!["aes128-sha1".into()],
-        local_ts: ["192.0.2.0/25".parse()].into_iter().flatten().collect(),
-        remote_ts: ["192.0.2.128/25".parse()].into_iter().flatten().collect(),
-        ..Connection::plain("probe", "peer", [127, 0, 0, 1].into(), Some([127, 0, 0, 2].into()))
-    };
-    let config = GatewayConfig { name: "probe".into(), connections: vec![connection], ..GatewayConfig::default() };
-    // Nobody listens to what happens.
-    let (events, _) = unbounded_channel();
-    let Place { dir, spawner, inside } = place.clone();
-    std::fs::create_dir_all(&dir).map_err(|e| crate::daemon::io_error("probe", "creating a folder", e))?;
-    let mut iked = Iked::start(found.clone(), Launch { config, dir, spawner, inside, seed: 0, events }).await?;
+    let launch = place.trial(&[IkeMode::V2], "aes128-sha256-ecp256", "aes128-sha1");
+    std::fs::create_dir_all(&launch.dir).map_err(|e| crate::daemon::io_error("probe", "creating a folder", e))?;
+    let mut iked = Iked::start(found.clone(), launch).await?;
     peer::Gateway::stop(&mut iked, true).await
 }
 

@@ -169,6 +169,25 @@ pub struct Place {
     pub inside: Arc<dyn Inside>,
 }
 
+impl Place {
+    /// Returns what starts a gateway here, of whose events nobody hears, with a connection of each of these IKE versions. They protect
+    /// something, and lead to nobody.
+    pub fn trial(&self, versions: &[IkeMode], ike_proposal: &str, esp_proposal: &str) -> Launch {
+        let connections = (2..).zip(versions).map(|(n, ike)| Connection {
+            ike: *ike,
+            ike_proposals: vec![ike_proposal.to_owned()],
+            esp_proposals: vec![esp_proposal.to_owned()],
+            local_ts: ["192.0.2.0/25".parse()].into_iter().flatten().collect(),
+            remote_ts: ["192.0.2.128/25".parse()].into_iter().flatten().collect(),
+            ..Connection::plain("probe", &format!("peer-{n}"), [127, 0, 0, 1].into(), Some([127, 0, 0, n].into()))
+        });
+        let config = GatewayConfig { name: "probe".into(), connections: connections.collect(), ..GatewayConfig::default() };
+        let Place { dir, spawner, inside } = self.clone();
+        let (events, _) = tokio::sync::mpsc::unbounded_channel();
+        Launch { config, dir, spawner, inside, seed: 0, events }
+    }
+}
+
 /// Everything a driver needs to start one gateway.
 pub struct Launch {
     /// Neutral settings.

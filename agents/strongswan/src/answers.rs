@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use peer::{Connection, DriverError, GatewayConfig, IkeMode, Launch, Place};
+use peer::{DriverError, IkeMode, Launch, Place};
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::{Instant, timeout_at};
 
 use crate::conf::{FILE, render};
@@ -14,6 +13,7 @@ use crate::load;
 use crate::probe::Found;
 use crate::vici::{Node, Packet};
 
+const IKEV1: IkeMode = IkeMode::V1Main;
 /// For the log to show how an initiation begins, which takes milliseconds.
 const BEGINNING: Duration = Duration::from_secs(5);
 
@@ -32,20 +32,7 @@ pub(crate) struct Answers {
 
 /// Starts a daemon in `place`, loads a connection of each IKE version, asks, and ends it.
 pub(crate) async fn ask(found: &Found, place: &Place) -> Result<Answers, DriverError> {
-    let connection = |ike, peer| Connection {
-        ike,
-        ike_proposals: vec!["aes128-sha256-ecp256".into()],
-        esp_proposals: vec!["aes128-sha256".into()],
-        local_ts: ["192.0.2.0/25".parse()].into_iter().flatten().collect(),
-        remote_ts: ["192.0.2.128/25".parse()].into_iter().flatten().collect(),
-        ..Connection::plain("probe", peer, [127, 0, 0, 1].into(), Some([127, 0, 0, 2].into()))
-    };
-    let connections = vec![connection(IkeMode::V2, "v2"), connection(IkeMode::V1Main, "v1")];
-    let config = GatewayConfig { name: "probe".into(), connections, ..GatewayConfig::default() };
-    // Nobody listens to what happens.
-    let (events, _) = unbounded_channel();
-    let Place { dir, spawner, inside } = place.clone();
-    let launch = Launch { config, dir, spawner, inside, seed: 0, events };
+    let launch = place.trial(&[IkeMode::V2, IKEV1], "aes128-sha256-ecp256", "aes128-sha256");
     let doing = |what: &'static str| move |e| io_error("probe", what, e);
     std::fs::create_dir_all(&launch.dir).map_err(doing("creating a folder"))?;
     std::fs::write(launch.dir.join(FILE), render(found, &launch.config)).map_err(doing("writing charon.conf"))?;
@@ -66,7 +53,10 @@ async fn answers(daemon: &Daemon, found: &Found, launch: &Launch) -> Result<Answ
     let exchanges = algorithms.at(&["ke"]);
     Ok(Answers {
         plugins,
-        ikev1: begins(daemon, "probe-v1").await?,
+        ikev1: match launch.config.connections.iter().find(|c| c.ike == IKEV1) {
+            Some(c) => begins(daemon, &c.name).await?,
+            None => false,
+        },
         additional_ke: exchanges.is_some(),
         ml_kem: exchanges.is_some_and(|ke| ke.entries().any(|(name, _)| name.starts_with("ML_KEM_"))),
     })
