@@ -112,8 +112,8 @@ impl CellHandle {
         let greeted = greet(&mut stdout);
         drop(greeting);
         let (tell, exit) = watch::channel(None);
-        let first_pid = match greeted {
-            Ok(Some(pid)) => pid,
+        let Greeted { pid: first_pid, early } = match greeted {
+            Ok(Some(greeted)) => greeted,
             Ok(None) => {
                 drop(stdin);
                 return Err(CellError::Died(reap(child, reader, &tail)));
@@ -139,6 +139,10 @@ impl CellHandle {
             let _ = tell.send(Some(exit));
         })?;
         let (send, events) = channel::unbounded_channel();
+        for line in early {
+            // Its receiver is ours.
+            let _ = send.send(line);
+        }
         thread("cell-events", move || forward(stdout, &send))?;
         let _ = hand_over(patience.is_none());
         Ok(CellHandle { first_pid, first, _lifeline: stdin, events, exit })
@@ -230,11 +234,23 @@ fn command(args: &[String]) -> Command {
     command
 }
 
-fn greet(stdout: &mut BufReader<ChildStdout>) -> Result<Option<u32>, CellError> {
-    let mut pid = None;
-    let mut line = String::new();
+/// What a new cell has said before it can be used.
+#[derive(Debug, PartialEq, Eq)]
+struct Greeted {
+    pid: u32,
+    /// Events that came before the process id. Two processes write: the one that tells the id may not have run since it started the
+    /// other, which has its job already in the pocket world.
+    early: Vec<String>,
+}
+
+/// Reads until the cell has told its process id and that it is ready. `None`: it ended before.
+fn greet(stdout: &mut impl BufRead) -> Result<Option<Greeted>, CellError> {
+    let (mut pid, mut ready, mut early) = (None, false, Vec::new());
     loop {
-        line.clear();
+        if let (Some(pid), true) = (pid, ready) {
+            return Ok(Some(Greeted { pid, early }));
+        }
+        let mut line = String::new();
         match stdout.read_line(&mut line) {
             Ok(0) => return Ok(None),
             Ok(_) => {}
@@ -242,22 +258,11 @@ fn greet(stdout: &mut BufReader<ChildStdout>) -> Result<Option<u32>, CellError> 
         }
         match serde_json::from_str(&line) {
             Ok(Greeting::Pid(p)) => pid = Some(p),
-            // The two processes write independently: either line may come first.
-            Ok(Greeting::Ready) if pid.is_some() => return Ok(pid),
-            Ok(Greeting::Ready) => return await_pid(stdout),
+            Ok(Greeting::Ready) => ready = true,
             Ok(Greeting::Refused(refusal)) => return Err(refusal.into()),
+            Err(_) if ready => early.push(line.trim_end_matches('\n').to_owned()),
             Err(_) => return Err(CellError::Garbage(line)),
         }
-    }
-}
-
-fn await_pid(stdout: &mut BufReader<ChildStdout>) -> Result<Option<u32>, CellError> {
-    let mut line = String::new();
-    stdout.read_line(&mut line).map_err(|source| CellError::Io { doing: "reading from a new cell", source })?;
-    match serde_json::from_str(&line) {
-        Ok(Greeting::Pid(pid)) => Ok(Some(pid)),
-        _ if line.is_empty() => Ok(None),
-        _ => Err(CellError::Garbage(line)),
     }
 }
 
@@ -297,4 +302,32 @@ fn thread<T: Send + 'static>(name: &str, body: impl FnOnce() -> T + Send + 'stat
         .name(name.into())
         .spawn(body)
         .map_err(|source| CellError::Io { doing: "starting a thread for a cell", source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn greeted(said: &str) -> Result<Option<Greeted>, CellError> {
+        greet(&mut said.as_bytes())
+    }
+
+    #[test]
+    fn the_two_processes_may_greet_in_any_order() {
+        let early = |lines: &[&str]| Greeted { pid: 7, early: lines.iter().map(|l| (*l).to_owned()).collect() };
+        assert_eq!(greeted("{\"pid\":7}\n\"ready\"\n{\"event\":1}\n").unwrap(), Some(early(&[])));
+        assert_eq!(greeted("\"ready\"\n{\"pid\":7}\n").unwrap(), Some(early(&[])));
+        // On a busy machine the id came after the first event of a pocket.
+        assert_eq!(
+            greeted("\"ready\"\n{\"event\":1}\n{\"event\":2}\n{\"pid\":7}\n").unwrap(),
+            Some(early(&["{\"event\":1}", "{\"event\":2}"]))
+        );
+    }
+
+    #[test]
+    fn what_is_no_greeting_is_told_and_an_end_is_no_cell() {
+        assert!(matches!(greeted("Killed\n"), Err(CellError::Garbage(_))));
+        assert!(greeted("\"ready\"\n{\"event\":1}\n").unwrap().is_none());
+        assert!(greeted("").unwrap().is_none());
+    }
 }
