@@ -56,6 +56,8 @@ proptest! {
         if let Some(cut) = cut {
             flight.data.truncate(cut.index(flight.data.len()));
         }
+        // As it was, a packet of ESP that is still to come would be taken, and the real one then be a replay.
+        prop_assume!(flight.data != which.get(&all).data);
         let mut pair = Pair::new(5, FAIR, |w, _| {
             w.connections[0].force_encap = true;
             w.connections[0].keying_tries = 0;
