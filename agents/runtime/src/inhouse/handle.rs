@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use peer::{Accepted, DriverError, Gateway, Keys, Launch, Outcome};
+use tokio::time::{Instant, interval};
 
 use super::engine::Duty;
 use super::life::{LOG, Life, last_line};
@@ -16,6 +17,8 @@ use super::orders::{Desk, KeyRing, Order};
 use super::outlook::Outlook;
 use super::settings;
 
+/// For a port to be free that is about to be: longer than a process needs to become another program on a busy machine.
+const FREE: Duration = Duration::from_secs(2);
 /// Name of the settings in the gateway's folder.
 const SETTINGS: &str = "gateway.json";
 
@@ -29,7 +32,7 @@ pub(crate) struct InHouseGateway {
 }
 
 impl InHouseGateway {
-    pub(crate) fn start(maker: Arc<Maker>, launch: Launch) -> Result<InHouseGateway, DriverError> {
+    pub(crate) async fn start(maker: Arc<Maker>, launch: Launch) -> Result<InHouseGateway, DriverError> {
         let accepted = settings::accepted(&launch.config);
         let (name, dir) = (&launch.config.name, &launch.dir);
         std::fs::create_dir_all(dir).map_err(|e| io_error(name, "creating the gateway's folder", e))?;
@@ -40,7 +43,7 @@ impl InHouseGateway {
             _ => {}
         }
         let keys = KeyRing::default();
-        let life = begin(1, &maker, &launch, &keys)?;
+        let life = begin(1, &maker, &launch, &keys).await?;
         Ok(InHouseGateway { launch, maker, life, accepted, keys })
     }
 
@@ -53,11 +56,11 @@ impl InHouseGateway {
     }
 }
 
-fn begin(number: u64, maker: &Arc<Maker>, launch: &Launch, keys: &KeyRing) -> Result<Life, DriverError> {
+async fn begin(number: u64, maker: &Arc<Maker>, launch: &Launch, keys: &KeyRing) -> Result<Life, DriverError> {
     let config = &launch.config;
     let doing = |what: &'static str| move |e| io_error(&config.name, what, e);
     let log = Log::open(&launch.dir.join(LOG)).map_err(doing("opening the log"))?;
-    let outlook = Outlook::open(&*launch.inside, config).map_err(doing("opening its sockets and its TUN device"))?;
+    let outlook = open(launch).await.map_err(doing("opening its sockets and its TUN device"))?;
     let (desk, tray) = Desk::new().map_err(doing("making a bell"))?;
     let birth = Birth { config: config.clone(), seed: seed(launch.seed, number), wall: wall(), inside: outlook.own.clone() };
     let refused = |reason| DriverError::Refused { gateway: config.name.clone(), setting: "its settings".into(), reason };
@@ -73,6 +76,20 @@ fn begin(number: u64, maker: &Arc<Maker>, launch: &Launch, keys: &KeyRing) -> Re
         events: launch.events.clone(),
     };
     Life::begin(number, desk, duty).map_err(doing("starting its thread"))
+}
+
+/// Opens sockets and the TUN device, once the ports of a life before are free: a process that is just being started has copies of all
+/// descriptors until it becomes another program, so that a socket may live on after it was closed.
+async fn open(launch: &Launch) -> io::Result<Outlook> {
+    let until = Instant::now() + FREE;
+    let mut tick = interval(Duration::from_millis(2));
+    loop {
+        tick.tick().await;
+        match Outlook::open(&*launch.inside, &launch.config) {
+            Err(e) if e.kind() == io::ErrorKind::AddrInUse && Instant::now() < until => {}
+            opened => return opened,
+        }
+    }
 }
 
 /// Each life has its own seed.
@@ -138,7 +155,7 @@ impl Gateway for InHouseGateway {
         if self.life.is_running() {
             self.stop(true).await?;
         }
-        self.life = begin(self.life.number() + 1, &self.maker, &self.launch, &self.keys)?;
+        self.life = begin(self.life.number() + 1, &self.maker, &self.launch, &self.keys).await?;
         Ok(())
     }
 

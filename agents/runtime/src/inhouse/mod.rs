@@ -88,6 +88,6 @@ impl Driver for InHouse {
     }
 
     async fn start(&self, launch: Launch) -> Result<Box<dyn Gateway>, DriverError> {
-        Ok(Box::new(handle::InHouseGateway::start(Arc::clone(&self.maker), launch)?))
+        Ok(Box::new(handle::InHouseGateway::start(Arc::clone(&self.maker), launch).await?))
     }
 }
