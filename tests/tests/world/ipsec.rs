@@ -43,10 +43,11 @@ fn protect(world: &World, proto: &str, mode: &str, algorithm: &str) -> Outcome {
             ip(&node, &format!("xfrm state add src {src} dst {dst} proto {proto} spi {spi} mode {mode} {algorithm}"))?;
             // What is too short to be compressed comes as it is (RFC 3173 §2.2).
             let level = if proto == "comp" && dir == "in" { " level use" } else { "" };
+            // UDP by its number: a bare Debian has no /etc/protocols.
             ip(
                 &node,
                 &format!(
-                    "xfrm policy add src {src} dst {dst} proto udp dir {dir} tmpl src {src} dst {dst} proto {proto} mode {mode}{level}"
+                    "xfrm policy add src {src} dst {dst} proto 17 dir {dir} tmpl src {src} dst {dst} proto {proto} mode {mode}{level}"
                 ),
             )?;
         }
