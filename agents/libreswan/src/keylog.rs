@@ -40,7 +40,7 @@ pub(crate) struct KeyLog {
     salt_of: usize,
     /// The initiator's half of an IKEv2 SA, until the responder's follows.
     half: Option<Half>,
-    /// What was told of an SA that the kernel gets, until its algorithms follow.
+    /// Holds an SA that the kernel gets, until its algorithms follow.
     adding: Adding,
 }
 

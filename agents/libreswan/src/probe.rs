@@ -118,7 +118,7 @@ fn broken(found: &Found, what: &str) -> Missing {
     }
 }
 
-/// Is a line of a connection known to the parser of the configuration?
+/// Returns whether the parser of the configuration knows a line of a connection.
 async fn understands(found: &Found, place: &Place, line: &str) -> std::io::Result<bool> {
     std::fs::create_dir_all(&place.dir)?;
     let file = place.dir.join("words.conf");

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::gateway::Iked;
 
-/// Where the package puts the programs.
+/// Paths of the package's programs.
 const IKED: &str = "/usr/sbin/iked";
 const IKECTL: &str = "/usr/sbin/ikectl";
 

@@ -1,4 +1,4 @@
-//! What a node's kernel can carry, found out by trying.
+//! Finds out by trying what a node's kernel can carry.
 
 use std::process::Stdio;
 

@@ -1,4 +1,4 @@
-//! Where an implementation's programs are: in the system, or in a private root beside it, because packages of several
+//! Finds an implementation's programs: in the system, or in a private root beside it, because packages of several
 //! implementations conflict with each other.
 //!
 //! A private root is complete, its own libc included, so that nothing of it depends on what the system has. A daemon gets a mount
@@ -18,7 +18,7 @@ pub const ROOTS_COMMAND: &str = "make peers";
 /// Lists a root's packages and versions; written last, so that a root without it is not complete.
 const PACKAGES: &str = "packages";
 
-/// Where an implementation's programs are.
+/// The place of an implementation's programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Home {
     /// A private root; `None`: the system.
@@ -45,7 +45,7 @@ impl Home {
         if named { roots.chain([Home::system()]).collect() } else { [Home::system()].into_iter().chain(roots).collect() }
     }
 
-    /// Is this a private root?
+    /// Returns whether this is a private root.
     pub fn is_private(&self) -> bool {
         self.root.is_some()
     }
@@ -111,7 +111,7 @@ fn loader(root: &Path) -> Option<PathBuf> {
     })
 }
 
-/// Where libraries of a root are, strongSwan's own included.
+/// Returns the folders of a root's libraries, strongSwan's own included.
 fn library_path(root: &Path) -> std::ffi::OsString {
     let folders = triplets(root).into_iter().chain(["usr/lib/ipsec", "usr/lib"].map(|f| root.join(f)));
     // Their names come from the root's own path; a colon in it would split them.

@@ -1,4 +1,4 @@
-//! What a daemon says it can do: versions do not tell, since distributions leave parts out.
+//! Asks a daemon what it can do: versions do not tell, since distributions leave parts out.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const IKEV1: IkeMode = IkeMode::V1Main;
 /// For the log to show how an initiation begins, which takes milliseconds.
 const BEGINNING: Duration = Duration::from_secs(5);
 
-/// What the daemon answered.
+/// The daemon's answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Answers {
     /// Plugins that were loaded.
@@ -62,7 +62,7 @@ async fn answers(daemon: &Daemon, found: &Found, launch: &Launch) -> Result<Answ
     })
 }
 
-/// Does the daemon begin to speak IKEv1 when it is told to? Nobody is at the other end.
+/// Returns whether the daemon begins to speak IKEv1 when it is told to. Nobody is at the other end.
 async fn begins(daemon: &Daemon, connection: &str) -> Result<bool, DriverError> {
     let failed = |e| io_error("probe", "VICI initiate", e);
     let mut vici = daemon.vici().await?;

@@ -51,7 +51,7 @@ pub async fn doctor() -> Result<Exit, CliError> {
     Ok(exit)
 }
 
-/// What a user can do now, in a line.
+/// Returns a line that says what a user can do now.
 fn verdict(host: bool, pocket: bool) -> (&'static str, Exit) {
     match (host, pocket) {
         (true, true) => ("ready: faultlab run", Exit::Expected),
@@ -67,7 +67,7 @@ fn verdict(host: bool, pocket: bool) -> (&'static str, Exit) {
     }
 }
 
-/// How many implementations are there.
+/// Counts the implementations that are there.
 fn present(inventory: &Inventory) -> usize {
     inventory.values().filter(|p| p.is_ok()).count()
 }

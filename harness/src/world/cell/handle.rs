@@ -234,7 +234,7 @@ fn command(args: &[String]) -> Command {
     command
 }
 
-/// What a new cell has said before it can be used.
+/// A new cell's first lines, before it can be used.
 #[derive(Debug, PartialEq, Eq)]
 struct Greeted {
     pid: u32,

@@ -48,8 +48,8 @@ pub(super) fn outer(parent: Option<OsString>, pocket: Option<OsString>) -> i32 {
     status
 }
 
-/// Can this process move into namespaces and mount there? A process of its own tries: where only half is allowed (Ubuntu's AppArmor lets
-/// a user namespace be made, and then denies its maps and all mounts) there is no way back.
+/// Returns whether this process can move into namespaces and mount there. A process of its own tries: where only half is allowed
+/// (Ubuntu's AppArmor lets a user namespace be made, and then denies its maps and all mounts) there is no way back.
 fn can_isolate() -> bool {
     Command::new("/proc/self/exe").arg(POCKET_TRIAL).stdin(Stdio::null()).stdout(Stdio::null()).status().is_ok_and(|s| s.success())
 }
