@@ -108,16 +108,10 @@ impl Daemon {
         let daemon = Daemon { name, dir: launch.dir.clone(), found: found.clone(), journal: journal.clone(), pid, ended, expected };
         daemon.within(READY, "pluto to serve its control socket", daemon.until_served()).await?;
         // Otherwise `addconn`, which it starts by itself, would tell it, and nobody would if that failed.
-        let answer = daemon.whack(&["--listen"]).await?;
-        if !answer.success {
-            return Err(io_error(&daemon.name, "whack --listen", io::Error::other(answer.text)));
-        }
+        daemon.order(&["--listen"]).await?;
         daemon.within(ANSWER, "pluto to listen for IKE messages", journal.until_listening()).await?;
         // Its self-tests are not worth logging, so that this is asked for only now.
-        let answer = daemon.whack(&["--debug", debug]).await?;
-        if !answer.success {
-            return Err(io_error(&daemon.name, "whack --debug", io::Error::other(answer.text)));
-        }
+        daemon.order(&["--debug", debug]).await?;
         Ok(daemon)
     }
 
@@ -148,6 +142,13 @@ impl Daemon {
     pub(crate) async fn whack(&self, args: &[&str]) -> Result<Answer, DriverError> {
         let call = Caller::new(&self.found, &self.dir).whack(args);
         self.asked(&format!("whack {}", args.join(" ")), call).await
+    }
+
+    /// One command of `whack` that the daemon must not refuse.
+    pub(crate) async fn order(&self, args: &[&str]) -> Result<(), DriverError> {
+        let answer = self.whack(args).await?;
+        let what = || format!("whack {}", args.join(" "));
+        if answer.success { Ok(()) } else { Err(io_error(&self.name, &what(), io::Error::other(answer.text))) }
     }
 
     /// Loads a connection of the configuration file.

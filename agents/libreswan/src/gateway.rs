@@ -135,10 +135,7 @@ async fn begin(found: &Found, launch: &Launch, journal: &Journal, notes: &[Vec<S
     let daemon = Daemon::spawn(found, launch, journal, if crypt { "base,crypt,private" } else { "base,private" }).await?;
     if conf::is_kept_from_reviving(found.dialect, &launch.config) {
         // It would begin anew at once, and for ever.
-        let answer = daemon.whack(&["--impair", "revival"]).await?;
-        if !answer.success {
-            return Err(io_error(&launch.config.name, "whack --impair revival", io::Error::other(answer.text)));
-        }
+        daemon.order(&["--impair", "revival"]).await?;
     }
     let mut accepted = Vec::new();
     for (c, notes) in launch.config.connections.iter().zip(notes) {

@@ -31,7 +31,7 @@ use peer::{Driver, DriverError, Gateway, Launch, Missing, Place, Probe};
 use tokio::sync::OnceCell;
 
 use probe::Found;
-pub use probe::{DataPath, tun};
+pub use probe::tun;
 
 /// Driver of strongSwan's `charon`.
 #[derive(Debug, Default)]
@@ -43,11 +43,6 @@ impl StrongSwan {
     /// A driver that looks for the daemon when first asked, and once.
     pub fn new() -> StrongSwan {
         StrongSwan::default()
-    }
-
-    /// How this machine's daemon would carry ESP.
-    pub async fn data_path(&self, place: &Place) -> Result<DataPath, Missing> {
-        Ok(self.found(place).await?.data_path)
     }
 
     async fn found(&self, place: &Place) -> Result<&Found, Missing> {

@@ -12,6 +12,7 @@ use super::lab::Order;
 use super::ledger::Message;
 use super::worlds::Inventory;
 use crate::world::cell::{CellError, CellHandle};
+use crate::world::namespaces::Refusal;
 use crate::world::node::NodeHandle;
 use crate::world::pocket::{self, Pocket};
 
@@ -24,14 +25,12 @@ const FOLDER: &str = "/run/faultlab-probe";
 pub async fn here(names: &[String]) -> Inventory {
     let asked = drivers::all().iter().filter(|d| names.iter().any(|n| n == d.name()));
     let probes = asked.map(|driver| async {
-        let node = NodeHandle::alone("probe").map(Arc::new);
-        let node = node.map_err(|r| Missing { what: format!("the machine refused to {}: {}", r.tried, r.errno), hint: r.hint });
-        let answer = match node {
+        let answer = match NodeHandle::alone("probe").map(Arc::new) {
             Ok(node) => {
                 let dir = Path::new(FOLDER).join(driver.name());
                 driver.probe(&Place { dir, spawner: node.clone(), inside: node }).await
             }
-            Err(missing) => Err(missing),
+            Err(refusal) => Err(refused(refusal)),
         };
         (driver.name().to_owned(), answer)
     });
@@ -43,7 +42,7 @@ pub async fn on_host(names: &[String]) -> Inventory {
     let failed = |what: String| Missing { what, hint: "see faultlab doctor".into() };
     let answer = match CellHandle::spawn(&Order::Probe(names.to_vec())) {
         Ok(cell) => answer(cell).await.map_err(|what| failed(format!("asking in a cell of the host world: {what}"))),
-        Err(CellError::Refused(r)) => Err(Missing { what: format!("the machine refused to {}: {}", r.tried, r.errno), hint: r.hint }),
+        Err(CellError::Refused(refusal)) => Err(refused(refusal)),
         Err(e) => Err(failed(e.to_string())),
     };
     answer.unwrap_or_else(|missing| names.iter().map(|n| (n.clone(), Err(missing.clone()))).collect())
@@ -68,4 +67,8 @@ async fn answer(mut cell: CellHandle) -> Result<Inventory, String> {
         Some(other) => Err(format!("another answer than asked for: {other:?}")),
         None => Err(format!("it ended: {}", cell.wait().await)),
     }
+}
+
+fn refused(refusal: Refusal) -> Missing {
+    Missing { what: format!("the machine refused to {}: {}", refusal.tried, refusal.errno), hint: refusal.hint }
 }
