@@ -50,7 +50,7 @@ pub(super) fn parse(word: &str, kind: Kind) -> Result<Vec<u8>, Refused> {
     }
 }
 
-/// What to write for one octet.
+/// Returns what to write for one octet.
 fn one(octet: u8, kind: Kind) -> String {
     if kind == Kind::Bytes { format!("write 0x{octet:02x}") } else { format!("write \"\\x{octet:02x}\"") }
 }

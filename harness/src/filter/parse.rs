@@ -285,7 +285,7 @@ impl<'t> Parser<'t> {
         self.peek().map_or(self.end..self.end, |t| t.span.clone())
     }
 
-    /// Where the last token ended.
+    /// End of the last token.
     fn behind(&self) -> usize {
         self.at.checked_sub(1).and_then(|last| self.tokens.get(last)).map_or(self.end, |t| t.span.end)
     }

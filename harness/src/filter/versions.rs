@@ -140,7 +140,7 @@ fn beyond_its_end(field: Field) -> bool {
 }
 
 impl Operand {
-    /// Is it a field as it is?
+    /// Returns whether it is a field as it is.
     pub(super) fn is_field(&self) -> bool {
         self.slices.is_empty() && self.function.is_none() && self.mask.is_none()
     }
@@ -162,7 +162,7 @@ impl Operand {
 }
 
 impl Relation {
-    /// Does it ask which of two values is the greater one?
+    /// Returns whether it asks which of two values is the greater one.
     pub(super) fn orders(self) -> bool {
         matches!(self, Relation::Gt | Relation::Lt | Relation::Ge | Relation::Le)
     }

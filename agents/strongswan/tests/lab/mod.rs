@@ -51,7 +51,7 @@ impl Lab {
         Some(lab)
     }
 
-    /// Where the driver may try its daemon.
+    /// Returns where the driver may try its daemon.
     pub fn place(&self) -> Place {
         Place { dir: self.dir.path().join("probe"), spawner: Arc::new(Netns(self.west.clone())), inside: Arc::new(NoInside) }
     }

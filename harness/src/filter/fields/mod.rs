@@ -59,7 +59,7 @@ impl Kind {
     }
 }
 
-/// How the name of a value is written, so that all versions of Wireshark take it for the same value.
+/// Returns how the name of a value is written, so that all versions of Wireshark take it for the same value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spelling {
     /// With or without quotes; the name stands for its number.
