@@ -5,6 +5,7 @@ pub mod cli;
 pub mod dissect;
 pub mod event;
 pub mod filter;
+pub mod limits;
 pub mod matrix;
 pub mod report;
 pub mod run;

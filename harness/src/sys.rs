@@ -1,5 +1,5 @@
 //! The system calls that no safe crate wraps: ethtool's ioctl, packet sockets and their mapped ring, the environment of a
-//! new process. The only file of this
+//! new process, a signal that is ignored. The only file of this
 //! crate with `unsafe`; each block says why it is sound.
 #![allow(unsafe_code)]
 
@@ -7,6 +7,12 @@ use std::ffi::c_void;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Lets a write beyond the limit of a file's size fail instead of ending the process; what it starts inherits that.
+pub fn ignore_file_size_signal() {
+    // SAFETY: no handler is installed that could run at a bad moment, and the arguments are constants that the kernel knows.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+}
 
 /// Switches everything on interfaces of the calling thread's namespace off (or on) that lets captures show packets that a wire
 /// never carries: super-frames and unfinished checksums.

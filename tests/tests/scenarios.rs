@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use faultlab::cli;
 use faultlab::report::human;
 use faultlab::run::drivers::{self, Pairing};
+use faultlab::run::lack::NotRun;
 use faultlab::run::orchestrate::{self, Options};
 use faultlab::run::outcome::Verdict;
 use faultlab::run::worlds::{WorldChoice, WorldKind, Worlds};
@@ -32,7 +33,11 @@ fn main() {
     // Decided when listing: a skip at run time would count as passed under nextest.
     let able = |scenario: &Scenario, world: WorldKind, pairing: &Pairing| match (world, &cells) {
         (WorldKind::Host, Err(e)) => Err(e.clone()),
-        _ => runtime.block_on(worlds.choose(world.into(), scenario, pairing)).map(|_| ()),
+        _ => match runtime.block_on(worlds.choose(world.into(), scenario, pairing)) {
+            Err(NotRun::Skipped(skip)) => Err(skip.text),
+            // A world that could not be asked fails in its trials.
+            Ok(_) | Err(NotRun::Failed(_)) => Ok(()),
+        },
     };
     let deviates = |scenario: &Scenario, world: WorldKind, pairing: &Pairing| {
         let versions = runtime.block_on(worlds.versions(scenario, pairing, world));

@@ -11,6 +11,7 @@ mod keys;
 mod misbehave;
 mod options;
 mod roots;
+mod shortage;
 mod special;
 
 pub use authentication::*;
@@ -21,6 +22,7 @@ pub use keys::*;
 pub use misbehave::*;
 pub use options::*;
 pub use roots::*;
+pub use shortage::*;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -3,6 +3,7 @@
 use super::exit::{CliError, Exit};
 use super::print;
 use crate::run::drivers;
+use crate::run::lack::Absent;
 use crate::run::worlds::{Inventory, Worlds};
 use crate::world::pocket;
 use crate::world::probe::{Feature, features};
@@ -37,7 +38,7 @@ pub async fn doctor() -> Result<Exit, CliError> {
             out.push_str(&format!("  ✓ {:<22} {}\n", "kernel", kernel.display()));
             implementations(&mut out, inventory);
         }
-        Err(missing) => out.push_str(&format!("  – {:<22} {}\n      {}\n", "kernel", missing.what, missing.hint)),
+        Err(absent) => out.push_str(&without("kernel", absent)),
     }
     out.push_str("\ntools\n");
     for (tool, package, user) in TOOLS {
@@ -78,7 +79,7 @@ fn implementations(out: &mut String, inventory: &Inventory) {
     if let Some(Err(first)) = answers.next()
         && answers.all(|other| other.as_ref() == Err(first))
     {
-        out.push_str(&format!("  – {:<22} {}\n      {}\n", "none", first.what, first.hint));
+        out.push_str(&without("none", first));
         return;
     }
     for driver in drivers::names() {
@@ -88,8 +89,21 @@ fn implementations(out: &mut String, inventory: &Inventory) {
                     p.capabilities.iter().filter_map(|c| serde_json::to_value(c).ok()?.as_str().map(str::to_owned)).collect();
                 out.push_str(&format!("  ✓ {driver:<22} {}; {}; can: {}\n", p.version, p.data_path, can.join(", ")));
             }
-            Some(Err(missing)) => out.push_str(&format!("  – {driver:<22} {}\n      {}\n", missing.what, missing.hint)),
+            Some(Err(absent)) => out.push_str(&without(driver, absent)),
             None => out.push_str(&format!("  – {driver:<22} was not asked\n")),
+        }
+    }
+}
+
+/// Tells why something cannot be used, and what to do.
+fn without(name: &str, absent: &Absent) -> String {
+    match absent {
+        Absent::Missing(missing) => format!("  – {name:<22} {}\n      {}\n", missing.what, missing.hint),
+        Absent::Failed(trouble) => {
+            format!(
+                "  ? {name:<22} nobody knows: {}\n      ask again when the machine is at rest\n",
+                trouble.text.replace('\n', "\n      ")
+            )
         }
     }
 }

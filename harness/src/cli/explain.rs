@@ -34,13 +34,19 @@ const VERDICTS: &[(&str, &str)] = &[
     ),
     (
         "inconclusive",
-        "Nobody can say: the capture lost packets, encrypted packets could not be read, a daemon did not start, or only one side was run. An \
-         inconclusive run never passes.",
+        "Nobody can say: the capture lost packets, encrypted packets could not be read, a daemon did not start, or only one side was run; the \
+         machine ran short of something (disk, file descriptors, processes, memory); a process was killed from outside; or it could not be \
+         found out whether the scenario can run here. An inconclusive run never passes. Where the machine ran short the exit code is 3, where \
+         faultlab itself failed 4, else 1. A matrix shows a shortage, and a process that was ended from outside, as an accident, whatever the \
+         known deviations say.",
     ),
     (
         "skipped",
-        "This machine or this pairing cannot run the scenario; the reason says what is missing and what to type. With `--strict` a skip makes the \
-         exit code 3, and so it is when everything was skipped.",
+        "It was known before a cell was started that the scenario cannot run here; the reason says why. Either by design: the pairing or the world \
+         cannot do what it needs (a capability, a setting that the implementation refuses, hours without virtual time), and nothing that could \
+         be installed changes that. Or for want of something that could be installed, loaded or allowed: a package, a kernel, a privilege; the \
+         reason says what to type. Of several reasons one that can be helped suffices. With `--strict` a skip for want makes the exit code 3; \
+         when everything was skipped it is 3 in any case. What breaks once a cell has been started is never skipped but inconclusive.",
     ),
 ];
 

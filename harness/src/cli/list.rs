@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::exit::{CliError, Exit};
 use super::{print, scenarios};
+use crate::report::to_stderr;
 use crate::scenario::library::Library;
 use crate::scenario::model::ScenarioKind;
 
@@ -73,6 +74,6 @@ pub fn show(args: &ShowArgs, library: &Library) -> Result<Exit, CliError> {
 /// Checks scenario files.
 pub fn check(args: &CheckArgs, library: &Library) -> Result<Exit, CliError> {
     let scenarios = scenarios::select(library, &args.what)?;
-    anstream::eprintln!("{} scenario{} checked, no mistakes", scenarios.len(), if scenarios.len() == 1 { "" } else { "s" });
+    to_stderr(&format!("{} scenario{} checked, no mistakes", scenarios.len(), if scenarios.len() == 1 { "" } else { "s" }));
     Ok(Exit::Expected)
 }

@@ -1,6 +1,6 @@
 //! `faultlab matrix` and `faultlab matrix merge`.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -9,19 +9,19 @@ use clap::{Args, Subcommand};
 
 use super::exit::{CliError, Exit};
 use super::run::{Format, interruption, jobs, run_name};
-use super::{print, scenarios};
+use super::{here, print, scenarios};
 use crate::matrix::plan::Shard;
 use crate::matrix::results::{Results, Status};
 use crate::matrix::run::Request;
 use crate::matrix::store::{FORMAT, Header, Record, Row, Store, StoreError, content_hash, read, replace, write};
 use crate::matrix::{html, judge, junit, merge, run};
+use crate::report::to_stderr;
 use crate::run::artefacts;
 use crate::run::drivers::{self, Pairing};
 use crate::run::orchestrate::Places;
 use crate::run::worlds::WorldKind;
 use crate::scenario::deviations::{self, Deviation};
 use crate::scenario::library::Library;
-use crate::world::cell::CellHandle;
 
 /// Arguments of `matrix`.
 #[derive(Debug, Args)]
@@ -64,7 +64,8 @@ struct ReportArgs {
     /// Form of the result; the folder has all of them.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
-    /// Treat skipped cells as an error (exit code 3).
+    /// Exit with code 3 when a cell was skipped, or a world or an implementation left out, for want of something that could be installed
+    /// or allowed (package, kernel, privilege); what the pairing or the world cannot do by design stays skipped.
     #[arg(long)]
     strict: bool,
 }
@@ -138,8 +139,17 @@ fn start(args: &MatrixArgs, library: &Library) -> Result<Exit, CliError> {
     let results = runtime.block_on(async {
         let interrupted = interruption().map_err(|e| CliError::machine(format!("cannot listen to signals: {e}")))?;
         let going = async {
-            let worlds = worlds(args.worlds.as_ref(), &places).await?;
-            let pairings = pairings(args.pairs.as_ref(), &worlds, &places).await?;
+            let mut left_out = Vec::new();
+            let worlds = match &args.worlds {
+                Some(Several::These(list)) => list.clone(),
+                Some(Several::All) => WorldKind::ALL.into(),
+                None => here::worlds(&places.worlds, &mut left_out).await?,
+            };
+            let pairings = match &args.pairs {
+                Some(Several::These(list)) => list.clone(),
+                Some(Several::All) => Pairing::all_of(&drivers::names()),
+                None => here::pairings(&worlds, &places.worlds, &mut left_out).await?,
+            };
             let header = Header {
                 format: FORMAT,
                 version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -150,6 +160,7 @@ fn start(args: &MatrixArgs, library: &Library) -> Result<Exit, CliError> {
                 repeat: args.repeat,
                 shard: args.shard,
                 deviations,
+                left_out,
             };
             let store = Store::create(&dir, header).map_err(fault)?;
             let mut progress = Progress::new(&store, args.report.format == Format::Human)?;
@@ -165,44 +176,6 @@ fn start(args: &MatrixArgs, library: &Library) -> Result<Exit, CliError> {
         }
     })?;
     finish(results, &dir, previous, &args.report)
-}
-
-/// The worlds that were asked for; without a wish, those that are here.
-async fn worlds(asked: Option<&Several<WorldKind>>, places: &Places) -> Result<Vec<WorldKind>, CliError> {
-    match asked {
-        Some(Several::These(list)) => return Ok(list.clone()),
-        Some(Several::All) => return Ok(WorldKind::ALL.into()),
-        None => {}
-    }
-    let (host, pocket) = (CellHandle::try_out(), places.worlds.in_pockets(&drivers::names()).await);
-    let found: Vec<WorldKind> =
-        [(WorldKind::Host, host.is_ok()), (WorldKind::Pocket, pocket.is_ok())].into_iter().filter(|w| w.1).map(|w| w.0).collect();
-    match (host, pocket) {
-        (Err(host), Err(pocket)) => Err(CliError::machine(format!("no world is here.\nhost: {host}\npocket: {pocket}"))),
-        _ => Ok(found),
-    }
-}
-
-/// The pairings that were asked for; without a wish, all of implementations that are in one of the worlds.
-async fn pairings(asked: Option<&Several<Pairing>>, worlds: &[WorldKind], places: &Places) -> Result<Vec<Pairing>, CliError> {
-    match asked {
-        Some(Several::These(list)) => return Ok(list.clone()),
-        Some(Several::All) => return Ok(Pairing::all_of(&drivers::names())),
-        None => {}
-    }
-    let mut inventories = Vec::new();
-    if worlds.contains(&WorldKind::Host) {
-        inventories.push(places.worlds.on_host(&drivers::names()).await);
-    }
-    if let (true, Ok(found)) = (worlds.contains(&WorldKind::Pocket), places.worlds.in_pockets(&drivers::names()).await) {
-        inventories.push(found);
-    }
-    let here = |name: &&str| inventories.iter().any(|i| i.get(*name).is_some_and(Result::is_ok));
-    let names: Vec<&str> = drivers::names().into_iter().filter(here).collect();
-    if names.is_empty() {
-        return Err(CliError::machine("no gateway implementation is here; `faultlab doctor` tells what to install"));
-    }
-    Ok(Pairing::all_of(&names))
 }
 
 /// The list of known deviations, checked against everything that has a name.
@@ -251,11 +224,14 @@ fn summary(results: &Results, dir: &Path) {
     }
     let seconds = results.elapsed_ms as f64 / 1000.0;
     out.push_str(&format!("{} cells in {seconds:.1} s: {}\n", results.cells.len(), results.tally()));
+    for l in &results.header.left_out {
+        out.push_str(&format!("left out: {}: {}\n", l.what, l.why));
+    }
     if results.cells.len() == results.count(Status::Skipped) {
         out.push_str("nothing ran, so nothing is proved\n");
     }
     out.push_str(&format!("page: {}", dir.join(artefacts::PAGE).display()));
-    anstream::eprintln!("{out}");
+    to_stderr(&out);
 }
 
 /// Tells people about results as they come.
@@ -272,13 +248,14 @@ impl Progress<'_> {
         let runs = || cells.iter().flat_map(|c| (1..=h.repeat).map(move |n| (c, n)));
         let mut there = 0;
         for (cell, n) in runs() {
-            there += usize::from(store.read(cell, n).map_err(fault)?.is_some_and(|r| !r.skipped()));
+            there += usize::from(store.read(cell, n).map_err(fault)?.is_some_and(|r| !r.not_run()));
         }
         let of = runs().count();
         if on {
             let known = if there > 0 { format!(", {there} of them with results already") } else { String::new() };
             let shard = if h.shard == Shard::WHOLE { String::new() } else { format!("shard {} of a matrix: ", h.shard) };
-            anstream::eprintln!("faultlab: {shard}{of} runs{known}; results in {}", store.dir().display());
+            to_stderr(&format!("faultlab: {shard}{of} runs{known}; results in {}", store.dir().display()));
+            h.left_out.iter().for_each(|l| to_stderr(&format!("left out: {}: {}", l.what, l.why)));
         }
         Ok(Progress { on, header: h, done: there, of })
     }
@@ -294,8 +271,7 @@ impl Progress<'_> {
         let reason = r.reason.as_deref().map(|t| format!(": {}", t.lines().next().unwrap_or_default())).unwrap_or_default();
         let known = if status == Status::KnownDeviation { " (known deviation)" } else { "" };
         let line = format!("{mark} {:>4}/{} {}{attempt} {}{known}{reason}", self.done, self.of, r.cell, r.verdict);
-        // A closed stderr loses the line, never the result.
-        let _ = writeln!(anstream::stderr(), "{line}");
+        to_stderr(&line);
     }
 }
 

@@ -4,6 +4,7 @@ pub mod doctor;
 pub mod draw;
 pub mod exit;
 pub mod explain;
+pub mod here;
 pub mod list;
 pub mod matrix;
 pub mod packets;
@@ -16,6 +17,8 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use exit::{CliError, Exit};
+
+use crate::report::to_stderr;
 
 /// The failure lab for IPsec: breaks one thing in a network of real VPN gateways and judges the packets.
 #[derive(Debug, Parser)]
@@ -72,7 +75,7 @@ pub fn main() -> Exit {
     match dispatch(cli) {
         Ok(exit) => exit,
         Err(e) => {
-            anstream::eprintln!("{}", e.message.trim_end());
+            to_stderr(e.message.trim_end());
             e.exit
         }
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::exit::{CliError, Exit};
+use super::exit::{CliError, Exit, Says};
 use super::{scenarios, told};
 use crate::report::human::Human;
 use crate::report::json::Json;
@@ -14,8 +14,9 @@ use crate::report::junit::Junit;
 use crate::report::{Reporter, ScenarioResult};
 use crate::run::artefacts;
 use crate::run::drivers::Pairing;
+use crate::run::lack::Lack;
 use crate::run::orchestrate::{self, Options};
-use crate::run::outcome::{Trouble, Verdict, Whose};
+use crate::run::outcome::{ExpectReport, HealthReport, SideReport, Verdict, Whose};
 use crate::run::worlds::WorldChoice;
 use crate::scenario::library::Library;
 use crate::scenario::model::Side;
@@ -51,7 +52,8 @@ pub struct RunArgs {
     /// Explain every scenario, not only failures.
     #[arg(long, short)]
     pub verbose: bool,
-    /// Treat skipped scenarios as an error (exit code 3), as it is when nothing could run.
+    /// Exit with code 3 when a scenario was skipped for want of something that could be installed or allowed (package, kernel,
+    /// privilege), as when nothing could run; what the pairing or the world cannot do by design stays skipped.
     #[arg(long)]
     pub strict: bool,
     /// Folder for evidence.
@@ -170,27 +172,22 @@ pub(super) fn run_name() -> String {
 }
 
 fn exit_code(results: &[ScenarioResult], args: &RunArgs) -> Exit {
-    let bug = |r: &ScenarioResult| r.sides.iter().any(|s| matches!(&s.trouble, Some(Trouble { whose: Whose::Us, .. })));
-    if results.iter().any(bug) {
-        return Exit::Bug;
-    }
-    let skipped = |r: &ScenarioResult| matches!(r.verdict, Verdict::Skipped(_));
-    let good = |r: &ScenarioResult| match &r.verdict {
-        Verdict::Reproduced | Verdict::Skipped(_) => true,
-        // One side was asked for; it is as good as it can be when nothing on it is wrong.
-        _ if args.only.is_some() => r.sides.iter().all(|s| {
-            s.trouble.is_none()
-                && s.expects.iter().all(crate::run::outcome::ExpectReport::good)
-                && s.health.as_ref().is_none_or(|h| h.good())
-        }),
-        _ => false,
+    let says = |r: &ScenarioResult| match (&r.verdict, r.whose) {
+        (_, Some(Whose::Us)) => Says::Bug,
+        (_, Some(Whose::Machine)) => Says::Short,
+        (Verdict::Reproduced, _) => Says::Good,
+        (Verdict::Skipped(skip), _) if skip.lack == Lack::Design => Says::SkippedByDesign,
+        (Verdict::Skipped(_), _) => Says::SkippedForWant,
+        _ if args.only.is_some() && one_side_is_good(r) => Says::Good,
+        _ => Says::Unexpected,
     };
-    if !results.iter().all(good) {
-        Exit::Unexpected
-    } else if results.iter().all(skipped) || args.strict && results.iter().any(skipped) {
-        // That nothing ran must not look like success.
-        Exit::Machine
-    } else {
-        Exit::Expected
-    }
+    Exit::of(&results.iter().map(says).collect::<Vec<_>>(), args.strict, true)
+}
+
+/// One side was asked for; it is as good as it can be when nothing on it is wrong.
+fn one_side_is_good(r: &ScenarioResult) -> bool {
+    let good = |s: &SideReport| {
+        s.trouble.is_none() && s.expects.iter().all(ExpectReport::good) && s.health.as_ref().is_none_or(HealthReport::good)
+    };
+    !r.sides.is_empty() && r.sides.iter().all(good)
 }

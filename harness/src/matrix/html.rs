@@ -92,6 +92,9 @@ impl Page<'_> {
         if !played.is_empty() {
             writeln!(out, "<p class=facts>played by {}</p>", Text(&played.join(", ")))?;
         }
+        for l in &h.left_out {
+            writeln!(out, "<p class=facts>left out: {}: {}</p>", Text(&l.what), Text(&l.why))?;
+        }
         writeln!(out, "<ul class=pills>")?;
         for status in Status::ALL.into_iter().filter(|s| self.results.count(*s) > 0) {
             writeln!(out, "<li class={}>{} {} {}", class(status), status.mark(), self.results.count(status), Text(status.words()))?;

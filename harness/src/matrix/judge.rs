@@ -37,6 +37,9 @@ fn judge<'h>(cell: &CellId, runs: &[Record], repeat: u32, header: &'h Header) ->
     if let Some(bug) = runs.iter().find(|r| r.bug) {
         return Judgement { status: Status::Bug, text: bug.reason.clone(), deviation: None };
     }
+    if let Some(accident) = runs.iter().find(|r| r.accident()) {
+        return Judgement { status: Status::Accident, text: accident.reason.clone(), deviation: None };
+    }
     if runs.len() < repeat as usize {
         let text = format!("{} of {repeat} runs have a result: interrupted, or a shard is missing", runs.len());
         return Judgement { status: Status::Missing, text: Some(text), deviation: None };

@@ -51,7 +51,7 @@ fn status(cell: &CellResult) -> TestCaseStatus {
         Status::Unexpected | Status::StoppedDeviating | Status::DeviatesOtherwise | Status::Flaky => {
             TestCaseStatus::non_success(NonSuccessKind::Failure)
         }
-        Status::Bug | Status::Missing => TestCaseStatus::non_success(NonSuccessKind::Error),
+        Status::Accident | Status::Bug | Status::Missing => TestCaseStatus::non_success(NonSuccessKind::Error),
     };
     status.set_message(text);
     if cell.status.failed() {

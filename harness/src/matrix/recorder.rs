@@ -11,7 +11,7 @@ use super::store::{Record, Store, StoreError};
 use super::{run, story};
 use crate::event::Event;
 use crate::report::{Reporter, RunInfo, ScenarioResult};
-use crate::run::outcome::{SideReport, Trouble, Verdict, Whose};
+use crate::run::outcome::{SideReport, Whose};
 use crate::run::worlds::WorldKind;
 use crate::scenario::model::Side;
 
@@ -71,7 +71,6 @@ impl Reporter for Recorder<'_, '_> {
 }
 
 fn record(cell: CellId, attempt: u32, result: &ScenarioResult, evidence: Option<String>) -> Record {
-    let bug = result.sides.iter().any(|s| matches!(&s.trouble, Some(Trouble { whose: Whose::Us, .. })));
     let now = std::time::SystemTime::now();
     let started = now.checked_sub(result.elapsed).map(|t| humantime::format_rfc3339_millis(t).to_string());
     Record {
@@ -80,8 +79,10 @@ fn record(cell: CellId, attempt: u32, result: &ScenarioResult, evidence: Option<
         versions: result.versions.clone(),
         verdict: result.verdict.word().to_owned(),
         reason: result.verdict.reason().map(str::to_owned),
-        bug,
-        started: started.filter(|_| !matches!(result.verdict, Verdict::Skipped(_))),
+        bug: result.whose == Some(Whose::Us),
+        whose: result.whose,
+        lack: result.verdict.lack(),
+        started: started.filter(|_| !result.sides.is_empty()),
         elapsed_ms: u64::try_from(result.elapsed.as_millis()).unwrap_or(u64::MAX),
         evidence,
         again: result.again.clone(),

@@ -8,7 +8,9 @@ use super::changes::Changes;
 use super::judge::{judged, verdicts};
 use super::plan::{CellId, Shard};
 use super::store::{FORMAT, Header, Record, Store, StoreError};
-use crate::cli::exit::Exit;
+use crate::cli::exit::{Exit, Says};
+use crate::run::lack::Lack;
+use crate::run::outcome::Whose;
 use crate::run::versions::Version;
 use crate::scenario::deviations::Deviation;
 
@@ -64,6 +66,8 @@ pub enum Status {
     DeviatesOtherwise,
     /// Its runs say different things.
     Flaky,
+    /// Nobody can judge it: the machine ran short of something, or something from outside ended a process.
+    Accident,
     /// The program itself failed.
     Bug,
     /// There is no result: a shard is missing, or was interrupted.
@@ -72,7 +76,7 @@ pub enum Status {
 
 impl Status {
     /// All, the good ones first.
-    pub const ALL: [Status; 9] = [
+    pub const ALL: [Status; 10] = [
         Status::Expected,
         Status::KnownDeviation,
         Status::Skipped,
@@ -80,6 +84,7 @@ impl Status {
         Status::StoppedDeviating,
         Status::DeviatesOtherwise,
         Status::Flaky,
+        Status::Accident,
         Status::Bug,
         Status::Missing,
     ];
@@ -94,6 +99,7 @@ impl Status {
             Status::StoppedDeviating => "stopped deviating",
             Status::DeviatesOtherwise => "deviates otherwise",
             Status::Flaky => "flaky",
+            Status::Accident => "accident",
             Status::Bug => "bug of faultlab",
             Status::Missing => "no result",
         }
@@ -109,6 +115,7 @@ impl Status {
             Status::StoppedDeviating => '↺',
             Status::DeviatesOtherwise => '≠',
             Status::Flaky => '~',
+            Status::Accident => '#',
             Status::Bug => '!',
             Status::Missing => '?',
         }
@@ -168,23 +175,30 @@ impl Results {
         if text.is_empty() { "no cells".to_owned() } else { text }
     }
 
-    /// The exit code that a command ends with. `strict`: a skipped cell is an error. A whole matrix of which nothing ran is
-    /// one in any case: it would be a pass that proves nothing.
+    /// The exit code that a command ends with. `strict`: a cell that was skipped, or a world or an implementation that was left out, for
+    /// want of something that could be installed is an error. A whole matrix of which nothing ran is one in any case: it would be a pass
+    /// that proves nothing.
     pub fn exit(&self, strict: bool) -> Exit {
-        let nothing_ran = self.header.shard == Shard::WHOLE && self.count(Status::Skipped) == self.cells.len();
-        if self.count(Status::Bug) > 0 {
-            Exit::Bug
-        } else if self.cells.iter().any(|c| c.status.failed()) {
-            Exit::Unexpected
-        } else if nothing_ran || strict && self.count(Status::Skipped) > 0 {
-            Exit::Machine
-        } else {
-            Exit::Expected
-        }
+        let left_out = self.header.left_out.iter().map(|_| Says::SkippedForWant);
+        let all: Vec<Says> = self.cells.iter().map(CellResult::says).chain(left_out).collect();
+        Exit::of(&all, strict, self.header.shard == Shard::WHOLE)
     }
 }
 
 impl CellResult {
+    /// What the cell says about the exit code. Of a skipped cell of an older format nobody knows whether something was missing.
+    fn says(&self) -> Says {
+        match self.status {
+            Status::Bug => Says::Bug,
+            Status::Skipped if self.runs.iter().all(|r| r.lack == Some(Lack::Design)) => Says::SkippedByDesign,
+            Status::Skipped => Says::SkippedForWant,
+            Status::Accident if self.runs.iter().any(|r| r.whose == Some(Whose::Outside)) => Says::Unexpected,
+            Status::Accident => Says::Short,
+            status if status.failed() => Says::Unexpected,
+            _ => Says::Good,
+        }
+    }
+
     /// What the cell says, without times: equal for two runs that found the same.
     pub fn saying(&self) -> String {
         let verdicts = verdicts(&self.runs);

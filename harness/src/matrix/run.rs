@@ -15,7 +15,9 @@ use super::results::Results;
 use super::store::{Record, Store, StoreError, column};
 use crate::run::artefacts;
 use crate::run::drivers::Pairing;
+use crate::run::lack::Lack;
 use crate::run::orchestrate::{self, Options, Places};
+use crate::run::outcome::Whose;
 use crate::run::versions::Versions;
 use crate::run::worlds::WorldKind;
 use crate::scenario::model::Scenario;
@@ -67,7 +69,7 @@ pub async fn run(
     Results::of(store, u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX))
 }
 
-/// What has no result yet, by column. A skipped cell is decided anew: what was missing may be here now.
+/// What has no result yet, by column. A cell that did not run is decided anew: what was missing may be here now.
 fn batches(store: &Store, request: &Request<'_>, shared: &Shared<'_>) -> Result<Vec<Batch>, StoreError> {
     let by_id: BTreeMap<&str, &Scenario> = request.scenarios.iter().map(|s| (s.id.as_str(), s)).collect();
     let by_name: BTreeMap<String, &Pairing> = request.pairings.iter().map(|p| (p.to_string(), p)).collect();
@@ -76,13 +78,13 @@ fn batches(store: &Store, request: &Request<'_>, shared: &Shared<'_>) -> Result<
         let (Some(scenario), Some(pairing)) = (by_id.get(cell.scenario.as_str()), by_name.get(&cell.pairing)) else { continue };
         let same = plan::repetitions(scenario, request.pairings);
         for attempt in 1..=store.header.repeat {
-            if store.read(&cell, attempt)?.is_some_and(|r| !r.skipped()) {
+            if store.read(&cell, attempt)?.is_some_and(|r| !r.not_run()) {
                 continue;
             }
             clear(&store.dir().join(evidence(&cell, attempt)))?;
             if let Some(earlier) = same.get(&cell.pairing) {
                 let reason = format!("the scenario names its implementations: the same gateways as with {earlier}");
-                shared.keep(&not_run(&cell, attempt, "skipped", reason));
+                shared.keep(&Record { lack: Some(Lack::Design), ..not_run(&cell, attempt, "skipped", reason) });
                 continue;
             }
             let place = request.pairings.iter().position(|p| p == *pairing).unwrap_or(0);
@@ -116,7 +118,7 @@ fn nothing_lost(store: &Store, batches: &[Batch], shared: &Shared<'_>) -> Result
             let cell = CellId { scenario: s.id.clone(), pairing: b.pairing.to_string(), world: b.world };
             if store.read(&cell, b.attempt)?.is_none() {
                 let reason = "what ran it ended without a result".to_owned();
-                shared.keep(&Record { bug: true, ..not_run(&cell, b.attempt, "inconclusive", reason) });
+                shared.keep(&Record { bug: true, whose: Some(Whose::Us), ..not_run(&cell, b.attempt, "inconclusive", reason) });
             }
         }
     }
@@ -132,6 +134,8 @@ fn not_run(cell: &CellId, attempt: u32, verdict: &str, reason: String) -> Record
         verdict: verdict.to_owned(),
         reason: Some(reason),
         bug: false,
+        whose: None,
+        lack: None,
         started: None,
         elapsed_ms: 0,
         evidence: None,

@@ -10,6 +10,8 @@ use sha1::{Digest, Sha1};
 
 use super::plan::{self, CellId, Shard};
 use crate::run::artefacts;
+use crate::run::lack::Lack;
+use crate::run::outcome::Whose;
 use crate::run::versions::Versions;
 use crate::run::worlds::WorldKind;
 use crate::scenario::deviations::Deviation;
@@ -40,6 +42,18 @@ pub struct Header {
     pub shard: Shard,
     /// What is known not to reproduce. Says how results are judged, not what runs: it may change between interruptions.
     pub deviations: Vec<Deviation>,
+    /// Worlds and implementations that nobody named and that are not here, and why.
+    #[serde(default)]
+    pub left_out: Vec<LeftOut>,
+}
+
+/// What a matrix over all that is here does without.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// For instance `the pocket world`.
+    pub what: String,
+    /// Why, and what to do.
+    pub why: String,
 }
 
 /// A scenario, as the page shows it.
@@ -69,8 +83,8 @@ impl Header {
         all
     }
 
-    /// In what two matrices differ, in words; empty when their results belong together. Shards and deviations are not compared, nor
-    /// are formats: results of all that can be read may be mixed.
+    /// In what two matrices differ, in words; empty when their results belong together. Shards, deviations and what was left out are not
+    /// compared, nor are formats: results of all that can be read may be mixed.
     pub fn differences(&self, other: &Header) -> Vec<String> {
         let mut out = Vec::new();
         let mut compare = |what: &str, here: String, there: String| {
@@ -122,6 +136,12 @@ pub struct Record {
     pub reason: Option<String>,
     /// The program itself failed.
     pub bug: bool,
+    /// Whose fault it is that it could not be judged, when something went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whose: Option<Whose>,
+    /// What kind of thing is lacking, when it was skipped; older results do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lack: Option<Lack>,
     /// When it began, RFC 3339; absent when nothing ran.
     pub started: Option<String>,
     /// How long it took, milliseconds on the wall's clock.
@@ -133,9 +153,19 @@ pub struct Record {
 }
 
 impl Record {
-    /// Nothing ran.
+    /// It was known before the start that it cannot run.
     pub fn skipped(&self) -> bool {
         self.verdict == "skipped"
+    }
+
+    /// Nothing ran, for whatever reason: it may run another time.
+    pub fn not_run(&self) -> bool {
+        self.skipped() || self.started.is_none() && self.accident()
+    }
+
+    /// The machine ran short of something, or something from outside ended a process: that says nothing about the scenario.
+    pub fn accident(&self) -> bool {
+        matches!(self.whose, Some(Whose::Machine | Whose::Outside))
     }
 }
 
@@ -301,6 +331,7 @@ pub(super) mod tests {
             repeat: 1,
             shard: Shard::WHOLE,
             deviations: vec![],
+            left_out: vec![],
         }
     }
 
@@ -309,7 +340,9 @@ pub(super) mod tests {
         let evidence = (verdict != "skipped").then(|| format!("evidence/{}/{}", column(cell, attempt), cell.scenario));
         let again = "faultlab run".to_owned();
         let (verdict, versions) = (verdict.to_owned(), Versions::default());
-        Record { cell: cell.clone(), attempt, versions, verdict, reason, bug: false, started: None, elapsed_ms: 1, evidence, again }
+        let lack = (verdict == "skipped").then_some(Lack::Missing);
+        let cell = cell.clone();
+        Record { cell, attempt, versions, verdict, reason, bug: false, whose: None, lack, started: None, elapsed_ms: 1, evidence, again }
     }
 
     #[test]

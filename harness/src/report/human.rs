@@ -8,7 +8,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use owo_colors::OwoColorize;
 
-use super::{Reporter, RunInfo, ScenarioResult, tally};
+use super::{Reporter, RunInfo, ScenarioResult, tally, to_stderr};
 use crate::event::{Event, StepResult, What};
 use crate::run::artefacts;
 use crate::run::drivers::Pairing;
@@ -41,7 +41,7 @@ impl Human {
         match &self.bars {
             // A vanished terminal must not end the run.
             Some(bars) => drop(bars.println(text)),
-            None => anstream::eprintln!("{text}"),
+            None => to_stderr(text),
         }
     }
 }
@@ -120,8 +120,8 @@ fn headline(r: &ScenarioResult, auto: bool, colour: bool) -> String {
         _ => ("✗", paint(r.verdict.word(), Tone::Bad, colour)),
     };
     let mut line = format!("{mark} {:<34} {word} {:>5.1} s  {}", r.scenario, r.elapsed.as_secs_f64(), r.title);
-    if let Verdict::Skipped(reason) = &r.verdict {
-        let _ = write!(line, "\n    {reason}");
+    if let Verdict::Skipped(skip) = &r.verdict {
+        let _ = write!(line, "\n    {}", skip.text);
     } else if auto && r.pairing != Pairing::default().to_string() {
         let _ = write!(line, " ({})", r.pairing);
     }

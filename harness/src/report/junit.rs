@@ -56,9 +56,9 @@ fn report(pairing: &str, results: &[ScenarioResult], elapsed: Duration) -> Repor
 fn status(verdict: &Verdict) -> TestCaseStatus {
     match verdict {
         Verdict::Reproduced => TestCaseStatus::success(),
-        Verdict::Skipped(reason) => {
+        Verdict::Skipped(skip) => {
             let mut s = TestCaseStatus::skipped();
-            s.set_message(reason.clone());
+            s.set_message(skip.text.clone());
             s
         }
         Verdict::NotReproduced(reason) | Verdict::FixFailed(reason) => failure(NonSuccessKind::Failure, verdict.word(), reason),

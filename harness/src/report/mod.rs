@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::event::Event;
-use crate::run::outcome::{SideReport, Verdict};
+use crate::run::outcome::{SideReport, Verdict, Whose};
 use crate::run::versions::Versions;
 use crate::scenario::model::{Scenario, ScenarioKind, Side};
 
@@ -43,6 +43,11 @@ pub fn to_stdout(text: &str) -> io::Result<()> {
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }
+}
+
+/// Writes a line for people to stderr. Whoever reads there may be gone, and its disk full: the exit code and the evidence say it, too.
+pub fn to_stderr(text: &str) {
+    let _ = writeln!(anstream::stderr(), "{text}");
 }
 
 /// What a run is about to do.
@@ -85,6 +90,9 @@ pub struct ScenarioResult {
     /// The verdict.
     #[serde(flatten)]
     pub verdict: Verdict,
+    /// Whose fault it is that it could not be judged, when something went wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub whose: Option<Whose>,
     /// Reports of the sides that ran.
     pub sides: Vec<SideReport>,
     /// Command that runs it again.

@@ -24,8 +24,10 @@ use super::traffic::services::Services;
 use super::worlds::WorldKind;
 use super::{artefacts, certificates, drivers, evidence, probing, unread};
 use crate::capture::ring::{How, RecordError, Recorder, Rings};
+use crate::cli::exit::Exit;
 use crate::dissect::Frame;
 use crate::event::What;
+use crate::report::to_stderr;
 use crate::scenario::model::Plan;
 use crate::time::Timestamp;
 use crate::world::build::{World, WorldError};
@@ -108,15 +110,15 @@ pub fn cell_main(job: Vec<u8>, sink: EventSink) -> i32 {
     let order: Order = match serde_json::from_slice(&job) {
         Ok(order) => order,
         Err(e) => {
-            eprintln!("the cell cannot read its job: {e}");
-            return 1;
+            to_stderr(&format!("the cell cannot read its job: {e}"));
+            return Exit::Bug as i32;
         }
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(e) => {
-            eprintln!("the cell cannot start its runtime: {e}");
-            return 1;
+            to_stderr(&format!("the cell cannot start its runtime: {e}"));
+            return Exit::Machine as i32;
         }
     };
     let local = LocalSet::new();
@@ -128,19 +130,15 @@ pub fn cell_main(job: Vec<u8>, sink: EventSink) -> i32 {
                 return 0;
             }
         };
-        match side(job, sink).await {
-            Ok(()) => 0,
-            Err(e) => {
-                eprintln!("the cell cannot write its evidence: {e}");
-                1
-            }
-        }
+        side(job, sink).await;
+        0
     })
 }
 
-async fn side(job: Job, sink: EventSink) -> std::io::Result<()> {
+async fn side(job: Job, sink: EventSink) {
     let started = Timestamp::now();
-    let ledger = Rc::new(Ledger::new(&job.dir, sink)?);
+    let (ledger, unwritten) = Ledger::new(&job.dir, sink);
+    let ledger = Rc::new(ledger);
     let mut plan = job.plan.clone();
     // Before the deadline begins to run: RSA keys take their time.
     certificates::issue(&mut plan, started.0 / 1_000_000_000);
@@ -148,21 +146,32 @@ async fn side(job: Job, sink: EventSink) -> std::io::Result<()> {
     let mut report = SideReport::begun(&plan, job.dir.clone(), started);
     // What stays alive until the report is out (and, with --keep, until the parent goes).
     let mut alive = None;
-    match carry_out(&job, plan, &ledger, &mut report).await {
+    let carried_out = match unwritten {
+        None => carry_out(&job, plan, &ledger, &mut report).await,
+        Some(e) => Err(unwritable(&e)),
+    };
+    match carried_out {
         Ok(lab) => alive = Some(lab),
         Err(trouble) => report.trouble = Some(trouble),
     }
     report.elapsed = Timestamp::now().since(started);
-    evidence::write_report(&job.dir, &report)?;
-    if job.world == WorldKind::Pocket {
-        publish(&job.dir)?;
+    let written = evidence::write_report(&job.dir, &report).and_then(|()| match job.world {
+        WorldKind::Host => Ok(()),
+        WorldKind::Pocket => publish(&job.dir),
+    });
+    if let Err(e) = written {
+        // The parent hears of it by another way than the disk.
+        report.trouble.get_or_insert(unwritable(&e));
     }
     ledger.report(report);
     if job.keep {
         std::future::pending::<()>().await;
     }
     drop(alive);
-    Ok(())
+}
+
+fn unwritable(e: &std::io::Error) -> Trouble {
+    trouble(Whose::Machine, format!("cannot write the evidence: {e}"))
 }
 
 async fn carry_out(job: &Job, plan: Arc<Plan>, ledger: &Rc<Ledger>, report: &mut SideReport) -> Result<Rc<Lab>, Trouble> {
@@ -211,7 +220,7 @@ async fn carry_out(job: &Job, plan: Arc<Plan>, ledger: &Rc<Ledger>, report: &mut
     });
     let pace = Pace::of(job.world);
     supervise(&lab, &recorder, &mut frames, &mut events, deadline, pace).await;
-    conclude(job, &lab, recorder, frames, report).await.map_err(|e| trouble(Whose::Machine, format!("cannot write the evidence: {e}")))?;
+    conclude(job, &lab, recorder, frames, report).await.map_err(|e| unwritable(&e))?;
     Ok(lab)
 }
 
@@ -241,7 +250,7 @@ async fn start_gateways(
         let launch = Launch { config: g.config.clone(), dir, spawner: node.clone(), inside: node, seed, events: events.clone() };
         let gateway = driver.start(launch).await.map_err(|e| match e {
             // What the default implementation refuses is a mistake of the scenario.
-            DriverError::Refused { .. } if !drivers::is_default(implementation) => trouble(Whose::Pairing, e.to_string()),
+            DriverError::Refused { .. } if !drivers::is_default(implementation) => trouble(Whose::Peer, e.to_string()),
             _ => driver_trouble(&e),
         })?;
         Ok::<_, Trouble>((name, Mutex::new(gateway)))

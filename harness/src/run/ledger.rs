@@ -11,6 +11,7 @@ use super::artefacts;
 use super::outcome::SideReport;
 use super::worlds::Inventory;
 use crate::event::{Event, What};
+use crate::report::to_stderr;
 use crate::time::Timestamp;
 use crate::world::cell::EventSink;
 
@@ -34,10 +35,13 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Writes below `dir`, which must exist.
-    pub fn new(dir: &Path, sink: EventSink) -> std::io::Result<Ledger> {
-        let file = File::create(dir.join(artefacts::EVENTS))?;
-        Ok(Ledger { events: RefCell::new(Vec::new()), file: RefCell::new(Some(file)), sink })
+    /// Writes below `dir`, which must exist; returns as well why it cannot, when it cannot.
+    pub fn new(dir: &Path, sink: EventSink) -> (Ledger, Option<std::io::Error>) {
+        let (file, error) = match File::create(dir.join(artefacts::EVENTS)) {
+            Ok(file) => (Some(file), None),
+            Err(e) => (None, Some(e)),
+        };
+        (Ledger { events: RefCell::new(Vec::new()), file: RefCell::new(file), sink }, error)
     }
 
     /// Something happened now.
@@ -53,7 +57,7 @@ impl Ledger {
             });
             if let Err(e) = written {
                 // A full disk must not change a verdict; the parent still has the stream.
-                eprintln!("cannot write {}: {e}", artefacts::EVENTS);
+                to_stderr(&format!("cannot write {}: {e}", artefacts::EVENTS));
                 *file = None;
             }
         }

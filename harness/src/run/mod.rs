@@ -4,11 +4,13 @@
 pub mod artefacts;
 pub mod certificates;
 pub mod drivers;
+pub mod ended;
 pub mod evidence;
 pub mod faults;
 pub mod flood;
 pub mod judge;
 pub mod lab;
+pub mod lack;
 pub mod ledger;
 pub mod orchestrate;
 pub mod outcome;

@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::artefacts;
 use super::drivers::Pairing;
+pub use super::ended::Limits;
+use super::ended::{Ended, next};
 use super::lab::{Job, Order};
+use super::lack::NotRun;
 use super::ledger::Message;
 use super::outcome::{SideReport, Trouble, Verdict, Whose, verdict};
 use super::versions::Versions;
@@ -19,7 +22,7 @@ use crate::event::Event;
 use crate::report::{Reporter, RunInfo, ScenarioResult};
 use crate::scenario::model::{Plan, Scenario, Side};
 use crate::time::Timestamp;
-use crate::world::cell::{CellError, CellExit, CellHandle};
+use crate::world::cell::{CellError, CellHandle};
 use crate::world::pocket::Pocket;
 
 /// How to run.
@@ -85,9 +88,11 @@ pub async fn run_at(places: &Arc<Places>, scenarios: &[Scenario], options: &Opti
                 players.push((pairing, versions));
                 world
             }
-            Err(reason) => {
+            Err(not_run) => {
                 players.push((options.pairing.clone().unwrap_or_default(), Versions::default()));
-                let r = result(scenario, options, &players[i], Verdict::Skipped(reason), Vec::new(), Duration::ZERO);
+                let whose = if let NotRun::Failed(trouble) = &not_run { Some(trouble.whose) } else { None };
+                let r = result(scenario, options, &players[i], not_run.into(), Vec::new(), Duration::ZERO);
+                let r = ScenarioResult { whose, ..r };
                 reporter.scenario_ended(&r);
                 results.push(Some(r));
                 open.push(0);
@@ -151,6 +156,7 @@ fn result(
     elapsed: Duration,
 ) -> ScenarioResult {
     ScenarioResult {
+        whose: sides.iter().find_map(|s| s.trouble.as_ref()).map(|t| t.whose),
         scenario: scenario.id.clone(),
         kind: scenario.kind,
         title: scenario.title.clone(),
@@ -213,23 +219,6 @@ impl Places {
     }
 }
 
-/// When a pocket is given up, by the clock on the wall.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// How long a side may take, whatever it says meanwhile.
-    pub whole: Duration,
-    /// How long it may be silent. In virtual time nothing waits, so silence means that the guest hangs (a program that waits
-    /// for the clock by looking at it, for instance).
-    pub silence: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Limits {
-        // A busy machine may leave a pocket, which gives way, a tenth of a core, and a day without traffic says nothing.
-        Limits { whole: Duration::from_secs(600), silence: Duration::from_secs(240) }
-    }
-}
-
 async fn side(index: usize, mut job: Job, places: Arc<Places>, say: mpsc::UnboundedSender<Heard>) {
     let (mut _slot, mut _core, mut pocket) = (None, None, None);
     match job.world {
@@ -282,16 +271,10 @@ async fn cell(
         None => CellHandle::spawn(&order),
         Some((pocket, limits)) => {
             let pocket = Pocket { share: Some(job.dir.clone()), ..pocket };
-            // Starting the kernel takes a third of a second, in which the others must be heard.
-            let started = tokio::task::spawn_blocking(move || CellHandle::spawn_pocket(&order, &pocket, limits.silence));
-            started.await.map_err(|e| Trouble { whose: Whose::Us, text: e.to_string() })?
+            aside(move || CellHandle::spawn_pocket(&order, &pocket, limits.silence)).await
         }
     };
-    let mut cell = spawned.map_err(|e| match e {
-        CellError::Refused(_) | CellError::Io { .. } => machine(e.to_string()),
-        CellError::Died(ref exit) => Ended { text: e.to_string(), exit: Some(exit.clone()) }.keep(&job.dir, &[]),
-        CellError::Garbage(_) | CellError::Job(_) => Trouble { whose: Whose::Us, text: e.to_string() },
-    })?;
+    let mut cell = spawned.map_err(|e| Ended::unusable(e).keep(&job.dir, &[]))?;
     let mut report = None;
     let mut heard = Vec::new();
     while let Some(said) = next(&mut cell, limits, begun).await.map_err(|ended| ended.keep(&job.dir, &heard))? {
@@ -323,57 +306,21 @@ async fn cell(
         }
         None => {
             let exit = cell.wait().await;
-            Err(Ended { text: exit.to_string(), exit: Some(exit) }.keep(&job.dir, &heard))
+            Err(Ended::like(exit).keep(&job.dir, &heard))
         }
     }
 }
 
-/// A cell that ended, or had to be ended, before its report.
-struct Ended {
-    text: String,
-    exit: Option<CellExit>,
-}
-
-impl Ended {
-    /// Keeps what there is: the console, and what the cell has said, since a pocket's own files are gone with it.
-    fn keep(self, dir: &Path, heard: &[serde_json::Value]) -> Trouble {
-        // The report has the most of it as well.
-        if let Some(exit) = self.exit {
-            let _ = std::fs::write(dir.join(artefacts::CONSOLE), exit.stderr);
-        }
-        if !heard.is_empty() {
-            let lines = heard.iter().filter_map(|m| serde_json::from_value(m.clone()).ok()).filter_map(|m| match m {
-                Message::Event(event) => serde_json::to_string(&event).ok(),
-                _ => None,
-            });
-            let _ = std::fs::write(dir.join(artefacts::EVENTS), lines.fold(String::new(), |text, line| text + &line + "\n"));
-        }
-        Trouble { whose: Whose::Us, text: self.text }
-    }
-}
-
-/// The next message; an error when a pocket is silent for too long.
-async fn next(cell: &mut CellHandle, limits: Option<Limits>, begun: Instant) -> Result<Option<serde_json::Value>, Ended> {
-    let said = match limits {
-        None => cell.next().await,
-        Some(limits) => {
-            let left = limits.whole.saturating_sub(begun.elapsed());
-            match tokio::time::timeout(limits.silence.min(left), cell.next()).await {
-                Ok(said) => said,
-                Err(_) => {
-                    cell.kill();
-                    let exit = cell.wait().await;
-                    let why = if left < limits.silence {
-                        format!("the side was not over after {} s by the clock on the wall", limits.whole.as_secs())
-                    } else {
-                        format!("the pocket kernel was silent for {} s by the clock on the wall", limits.silence.as_secs())
-                    };
-                    return Err(Ended { text: format!("{why}, and was ended: {exit}"), exit: Some(exit) });
-                }
-            }
-        }
-    };
-    said.transpose().map_err(|e| Ended { text: e.to_string(), exit: None })
+/// Starts a pocket on a thread of its own: it takes a third of a second, in which the others must be heard.
+async fn aside(start: impl FnOnce() -> Result<CellHandle, CellError> + Send + 'static) -> Result<CellHandle, CellError> {
+    let doing = "starting a thread for a pocket";
+    let (tell, told) = oneshot::channel();
+    let begun = std::thread::Builder::new().name("pocket-start".into()).spawn(move || {
+        // Nobody waits any more when everything is being torn down; the cell then ends with its handle.
+        let _ = tell.send(start());
+    });
+    begun.map_err(|source| CellError::Io { doing, source })?;
+    told.await.unwrap_or_else(|e| Err(CellError::Io { doing, source: std::io::Error::other(e) }))
 }
 
 /// Node names and the file descriptors of their namespaces, as the cell told them.

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use runtime::ProbeResult;
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
 
+use super::lack::{Lack, NotRun, Skip};
 use crate::scenario::model::{Must, Plan, ScenarioKind, Side};
 use crate::time::Timestamp;
 
@@ -40,7 +42,8 @@ pub struct SideReport {
     pub trouble: Option<Trouble>,
 }
 
-/// Why a side could not be carried through, and whose fault it is.
+/// Why a side could not be carried through once it had been begun, and whose fault it is. What is known before is a
+/// [`Skip`](super::lack::Skip).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trouble {
     /// Whose fault.
@@ -55,12 +58,12 @@ pub struct Trouble {
 pub enum Whose {
     /// The scenario asks for something impossible.
     Scenario,
-    /// This machine lacks something.
+    /// This machine ran short of something (disk, descriptors, processes, memory), or refused what it was thought to allow.
     Machine,
-    /// A gateway implementation failed.
+    /// Something that is no part of the run ended a process of it.
+    Outside,
+    /// A gateway implementation failed, or refused what it was thought to do.
     Peer,
-    /// A gateway implementation of this pairing cannot do what the scenario asks for; others can.
-    Pairing,
     /// Ours.
     Us,
 }
@@ -194,8 +197,7 @@ impl HealthReport {
 }
 
 /// The verdict on a scenario.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "verdict", content = "reason")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// Broken shows the symptoms, fixed is healthy. For a control: it works.
     Reproduced,
@@ -207,8 +209,8 @@ pub enum Verdict {
     FixFailed(String),
     /// Could not be judged.
     Inconclusive(String),
-    /// Cannot run here.
-    Skipped(String),
+    /// Cannot run here, which was known before a cell was started.
+    Skipped(Skip),
 }
 
 impl Verdict {
@@ -228,12 +230,37 @@ impl Verdict {
     pub fn reason(&self) -> Option<&str> {
         match self {
             Verdict::Reproduced => None,
-            Verdict::NotReproduced(r)
-            | Verdict::FaultNotInForce(r)
-            | Verdict::FixFailed(r)
-            | Verdict::Inconclusive(r)
-            | Verdict::Skipped(r) => Some(r),
+            Verdict::NotReproduced(r) | Verdict::FaultNotInForce(r) | Verdict::FixFailed(r) | Verdict::Inconclusive(r) => Some(r),
+            Verdict::Skipped(skip) => Some(&skip.text),
         }
+    }
+
+    /// What kind of thing is lacking, when it was skipped.
+    pub fn lack(&self) -> Option<Lack> {
+        if let Verdict::Skipped(skip) = self { Some(skip.lack) } else { None }
+    }
+}
+
+impl From<NotRun> for Verdict {
+    fn from(not_run: NotRun) -> Verdict {
+        match not_run {
+            NotRun::Skipped(skip) => Verdict::Skipped(skip),
+            NotRun::Failed(trouble) => Verdict::Inconclusive(trouble.text),
+        }
+    }
+}
+
+impl Serialize for Verdict {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("verdict", self.word())?;
+        if let Some(reason) = self.reason() {
+            map.serialize_entry("reason", reason)?;
+        }
+        if let Some(lack) = self.lack() {
+            map.serialize_entry("lack", &lack)?;
+        }
+        map.end()
     }
 }
 
@@ -250,9 +277,7 @@ impl fmt::Display for Verdict {
 pub fn verdict(kind: ScenarioKind, broken: &SideReport, fixed: Option<&SideReport>) -> Verdict {
     for side in std::iter::once(broken).chain(fixed) {
         if let Some(trouble) = &side.trouble {
-            let text = format!("{} side: {}", side.side.name(), trouble.text);
-            let skip = matches!(trouble.whose, Whose::Machine | Whose::Pairing);
-            return if skip { Verdict::Skipped(text) } else { Verdict::Inconclusive(text) };
+            return Verdict::Inconclusive(format!("{} side: {}", side.side.name(), trouble.text));
         }
     }
     // Remedies are faults' siblings: a refused one means that the fixed twin is not what it says.
@@ -309,92 +334,4 @@ fn fix(fixed: &SideReport) -> Verdict {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn side(side: Side) -> SideReport {
-        let must = if side == Side::Broken { Must::Hold } else { Must::Vanish };
-        let found = if side == Side::Broken { Found::Holds } else { Found::Fails };
-        SideReport {
-            scenario: "x".into(),
-            side,
-            dir: PathBuf::new(),
-            faults: vec![FaultReport {
-                name: "f".into(),
-                action: "drop".into(),
-                state: FaultState::Proved,
-                text: String::new(),
-                remedy: side == Side::Fixed,
-            }],
-            expects: vec![ExpectReport {
-                symptom: "packets".into(),
-                wanted: String::new(),
-                must,
-                found,
-                text: String::new(),
-                packets: vec![],
-                line: 1,
-            }],
-            health: Some(HealthReport {
-                must: if side == Side::Broken { Must::Vanish } else { Must::Hold },
-                healthy: side == Side::Fixed,
-                probes: vec![],
-                text: String::new(),
-            }),
-            packets: 1,
-            lost: 0,
-            started: Timestamp(0),
-            elapsed: Duration::ZERO,
-            warnings: Vec::new(),
-            trouble: None,
-        }
-    }
-
-    fn judge(change: impl Fn(&mut SideReport, &mut SideReport)) -> &'static str {
-        let (mut b, mut f) = (side(Side::Broken), side(Side::Fixed));
-        change(&mut b, &mut f);
-        verdict(ScenarioKind::Failure, &b, Some(&f)).word()
-    }
-
-    #[test]
-    fn both_sides_as_they_must_be() {
-        assert_eq!(judge(|_, _| ()), "reproduced");
-    }
-
-    #[test]
-    fn a_fault_without_proof_is_never_a_pass() {
-        for state in [FaultState::Unproved, FaultState::Refused, FaultState::NotDue] {
-            assert_eq!(judge(|b, _| b.faults[0].state = state), "fault-not-in-force");
-        }
-        assert_eq!(judge(|_, f| f.faults[0].state = FaultState::Unproved), "reproduced", "a remedy shows by its effect");
-        assert_eq!(judge(|_, f| f.faults[0].state = FaultState::Refused), "fault-not-in-force");
-    }
-
-    #[test]
-    fn missing_symptom_or_unexpected_health() {
-        assert_eq!(judge(|b, _| b.expects[0].found = Found::Fails), "not-reproduced");
-        assert_eq!(judge(|b, _| b.health.as_mut().unwrap().healthy = true), "not-reproduced");
-    }
-
-    #[test]
-    fn fixed_twin_must_be_healthy_and_free_of_the_symptom() {
-        assert_eq!(judge(|_, f| f.health.as_mut().unwrap().healthy = false), "fix-failed");
-        assert_eq!(judge(|_, f| f.expects[0].found = Found::Holds), "fix-failed");
-        assert_eq!(
-            judge(|_, f| {
-                f.expects[0].found = Found::Holds;
-                f.expects[0].must = Must::Whatever;
-            }),
-            "reproduced"
-        );
-    }
-
-    #[test]
-    fn inconclusive_never_passes() {
-        assert_eq!(judge(|b, _| b.expects[0].found = Found::Inconclusive), "inconclusive");
-        assert_eq!(judge(|_, f| f.expects[0].found = Found::Inconclusive), "inconclusive");
-        assert_eq!(judge(|b, _| b.trouble = Some(Trouble { whose: Whose::Peer, text: String::new() })), "inconclusive");
-        assert_eq!(judge(|b, _| b.trouble = Some(Trouble { whose: Whose::Machine, text: String::new() })), "skipped");
-        assert_eq!(verdict(ScenarioKind::Failure, &side(Side::Broken), None).word(), "inconclusive");
-    }
-}
+mod tests;

@@ -5,14 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use peer::{Missing, Place};
+use peer::Place;
 
-use super::drivers;
 use super::lab::Order;
+use super::lack::Absent;
 use super::ledger::Message;
+use super::outcome::{Trouble, Whose};
 use super::worlds::Inventory;
+use super::{drivers, ended};
 use crate::world::cell::{CellError, CellHandle};
-use crate::world::namespaces::Refusal;
 use crate::world::node::NodeHandle;
 use crate::world::pocket::{self, Pocket};
 
@@ -28,9 +29,9 @@ pub async fn here(names: &[String]) -> Inventory {
         let answer = match NodeHandle::alone("probe").map(Arc::new) {
             Ok(node) => {
                 let dir = Path::new(FOLDER).join(driver.name());
-                driver.probe(&Place { dir, spawner: node.clone(), inside: node }).await
+                driver.probe(&Place { dir, spawner: node.clone(), inside: node }).await.map_err(Absent::from)
             }
-            Err(refusal) => Err(refused(refusal)),
+            Err(refusal) => Err(refusal.into()),
         };
         (driver.name().to_owned(), answer)
     });
@@ -39,36 +40,52 @@ pub async fn here(names: &[String]) -> Inventory {
 
 /// Asks drivers on the running kernel.
 pub async fn on_host(names: &[String]) -> Inventory {
-    let failed = |what: String| Missing { what, hint: "see faultlab doctor".into() };
     let answer = match CellHandle::spawn(&Order::Probe(names.to_vec())) {
-        Ok(cell) => answer(cell).await.map_err(|what| failed(format!("asking in a cell of the host world: {what}"))),
-        Err(CellError::Refused(refusal)) => Err(refused(refusal)),
-        Err(e) => Err(failed(e.to_string())),
+        Ok(cell) => answer(cell).await,
+        Err(e) => Err(absent(&e)),
     };
-    answer.unwrap_or_else(|missing| names.iter().map(|n| (n.clone(), Err(missing.clone()))).collect())
+    let answer = answer.map_err(|absent| told("asking in a cell of the host world", absent));
+    answer.unwrap_or_else(|absent| names.iter().map(|n| (n.clone(), Err(absent.clone()))).collect())
 }
 
 /// Asks drivers in a pocket.
-pub async fn in_pocket(names: &[String]) -> Result<Inventory, Missing> {
+pub async fn in_pocket(names: &[String]) -> Result<Inventory, Absent> {
     let kernel = pocket::find()?;
-    let failed = |what: String| Missing { what, hint: format!("remove {} and build it again: make kernel", kernel.display()) };
-    let cell = CellHandle::spawn_pocket(&Order::Probe(names.to_vec()), &Pocket::new(kernel.clone()), LIMIT)
-        .map_err(|e| failed(format!("the pocket kernel does not start: {e}")))?;
-    answer(cell).await.map_err(|what| failed(format!("the pocket kernel: {what}")))
+    let answer = match CellHandle::spawn_pocket(&Order::Probe(names.to_vec()), &Pocket::new(kernel.clone()), LIMIT) {
+        Ok(cell) => answer(cell).await,
+        Err(e) => Err(absent(&e)),
+    };
+    answer.map_err(|absent| told(&format!("asking in the pocket kernel {}", kernel.display()), absent))
 }
 
-/// Waits for the answer of a cell.
-async fn answer(mut cell: CellHandle) -> Result<Inventory, String> {
-    let Ok(said) = tokio::time::timeout(LIMIT, cell.next()).await else {
-        return Err(format!("no answer within {} s", LIMIT.as_secs()));
-    };
-    match said.map(|s| s.map(serde_json::from_value::<Message>)) {
-        Some(Ok(Ok(Message::Probed(found)))) => Ok(found),
-        Some(other) => Err(format!("another answer than asked for: {other:?}")),
-        None => Err(format!("it ended: {}", cell.wait().await)),
+/// Why a cell that was to be asked could not be had.
+fn absent(e: &CellError) -> Absent {
+    match e {
+        CellError::Refused(refusal) => refusal.clone().into(),
+        other => Absent::Failed(ended::unusable(other)),
     }
 }
 
-fn refused(refusal: Refusal) -> Missing {
-    Missing { what: format!("the machine refused to {}: {}", refusal.tried, refusal.errno), hint: refusal.hint }
+/// A failure says where it happened; what is missing says it itself.
+fn told(doing: &str, absent: Absent) -> Absent {
+    match absent {
+        Absent::Failed(Trouble { whose, text }) => Absent::Failed(Trouble { whose, text: format!("{doing}: {text}") }),
+        missing @ Absent::Missing(_) => missing,
+    }
+}
+
+/// Waits for the answer of a cell.
+async fn answer(mut cell: CellHandle) -> Result<Inventory, Absent> {
+    let failed = |whose, text| Err(Absent::Failed(Trouble { whose, text }));
+    let Ok(said) = tokio::time::timeout(LIMIT, cell.next()).await else {
+        return failed(Whose::Outside, format!("no answer within {} s", LIMIT.as_secs()));
+    };
+    match said.map(|s| s.map(serde_json::from_value::<Message>)) {
+        Some(Ok(Ok(Message::Probed(found)))) => Ok(found),
+        Some(other) => failed(Whose::Us, format!("another answer than asked for: {other:?}")),
+        None => {
+            let exit = cell.wait().await;
+            failed(ended::whose(&exit), format!("it ended: {exit}"))
+        }
+    }
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use peer::{Capability, Missing, Probe};
+use peer::{Capability, Probe};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, Semaphore};
 
 use super::drivers::{self, Pairing};
+use super::lack::{Absent, Lack, NotRun, Skip};
 use super::probing;
 use super::versions::Versions;
 use crate::scenario::model::{Plan, Scenario};
@@ -65,7 +66,7 @@ impl From<WorldKind> for WorldChoice {
 }
 
 /// What each implementation can do in a world, or why it is not there.
-pub type Inventory = BTreeMap<String, Result<Probe, Missing>>;
+pub type Inventory = BTreeMap<String, Result<Probe, Absent>>;
 
 /// The worlds of this machine. Each is looked at when first needed, for the implementations that are asked for: to look takes up
 /// to a second.
@@ -73,7 +74,7 @@ pub type Inventory = BTreeMap<String, Result<Probe, Missing>>;
 pub struct Worlds {
     real_time: bool,
     host: Mutex<Inventory>,
-    pocket: Mutex<Result<Inventory, Missing>>,
+    pocket: Mutex<Result<Inventory, Absent>>,
 }
 
 impl Default for Worlds {
@@ -89,43 +90,49 @@ impl Worlds {
     }
 
     /// A pairing and a world in which this scenario can run: the first pairing, of what was asked for or of the table, that can;
-    /// an error says of each why it cannot.
-    pub async fn cast(&self, choice: WorldChoice, scenario: &Scenario, asked: Option<&Pairing>) -> Result<(Pairing, WorldKind), String> {
+    /// an error says of each why it cannot. Where a world could not be asked, no other is taken in its place: that would hide it.
+    pub async fn cast(&self, choice: WorldChoice, scenario: &Scenario, asked: Option<&Pairing>) -> Result<(Pairing, WorldKind), NotRun> {
         let mut reasons = Vec::new();
         for pairing in Pairing::candidates(asked) {
             match self.choose(choice, scenario, &pairing).await {
                 Ok(world) => return Ok((pairing, world)),
-                Err(reason) => reasons.push((pairing, reason)),
+                Err(NotRun::Skipped(reason)) => reasons.push((pairing, reason)),
+                Err(failed) => return Err(failed),
             }
         }
-        Err(match reasons.as_slice() {
+        Err(NotRun::Skipped(match reasons.as_slice() {
             [(_, only)] => only.clone(),
-            all => all.iter().map(|(pairing, reason)| format!("{pairing}: {reason}")).collect::<Vec<_>>().join("; "),
-        })
+            all => Skip {
+                lack: all.iter().map(|(_, reason)| reason.lack).max().unwrap_or(Lack::Missing),
+                text: all.iter().map(|(pairing, reason)| format!("{pairing}: {}", reason.text)).collect::<Vec<_>>().join("; "),
+            },
+        }))
     }
 
     /// A world in which this scenario can run with this pairing; an error says why there is none, and what to do.
-    pub async fn choose(&self, choice: WorldChoice, scenario: &Scenario, pairing: &Pairing) -> Result<WorldKind, String> {
+    pub async fn choose(&self, choice: WorldChoice, scenario: &Scenario, pairing: &Pairing) -> Result<WorldKind, NotRun> {
         let host = match choice {
             WorldChoice::Pocket => None,
             _ => match self.host(scenario, pairing).await {
                 Ok(()) => return Ok(WorldKind::Host),
-                Err(reason) => Some(reason),
+                Err(NotRun::Skipped(reason)) if choice == WorldChoice::Auto => Some(reason),
+                Err(reason) => return Err(reason),
             },
         };
-        if choice == WorldChoice::Host {
-            return Err(host.unwrap_or_default());
-        }
-        match self.in_pocket(scenario, pairing).await {
-            Ok(()) => Ok(WorldKind::Pocket),
+        match (self.in_pocket(scenario, pairing).await, host) {
+            (Ok(()), _) => Ok(WorldKind::Pocket),
             // Without a pocket, what the host lacks is the point.
-            Err(reason) => Err(host.map_or(reason.clone(), |host| format!("{host}; and in the pocket world: {reason}"))),
+            (Err(NotRun::Skipped(reason)), Some(host)) => Err(NotRun::Skipped(Skip {
+                lack: reason.lack.max(host.lack),
+                text: format!("{}; and in the pocket world: {}", host.text, reason.text),
+            })),
+            (Err(reason), _) => Err(reason),
         }
     }
 
-    async fn host(&self, scenario: &Scenario, pairing: &Pairing) -> Result<(), String> {
+    async fn host(&self, scenario: &Scenario, pairing: &Pairing) -> Result<(), NotRun> {
         if scenario.virtual_time {
-            return Err("it takes hours, which only the pocket world makes short".into());
+            return Err(Skip::design("it takes hours, which only the pocket world makes short").into());
         }
         runnable(scenario, pairing, &self.on_host(&players(scenario, pairing)).await)
     }
@@ -140,23 +147,23 @@ impl Worlds {
         known.clone()
     }
 
-    async fn in_pocket(&self, scenario: &Scenario, pairing: &Pairing) -> Result<(), String> {
+    async fn in_pocket(&self, scenario: &Scenario, pairing: &Pairing) -> Result<(), NotRun> {
         if scenario.virtual_time && self.real_time {
-            return Err("it takes hours, and --real-time was asked for".into());
+            return Err(Skip::design("it takes hours, and --real-time was asked for").into());
         }
-        let found = self.in_pockets(&players(scenario, pairing)).await.map_err(|m| m.to_string())?;
+        let found = self.in_pockets(&players(scenario, pairing)).await?;
         runnable(scenario, pairing, &found)
     }
 
     /// What some implementations can do in pockets.
-    pub async fn in_pockets(&self, names: &[impl AsRef<str>]) -> Result<Inventory, Missing> {
+    pub async fn in_pockets(&self, names: &[impl AsRef<str>]) -> Result<Inventory, Absent> {
         let mut known = self.pocket.lock().await;
         if let Ok(found) = &mut *known {
             let new = unknown(found, names);
             if !new.is_empty() {
                 match probing::in_pocket(&new).await {
                     Ok(more) => found.extend(more),
-                    Err(missing) => *known = Err(missing),
+                    Err(absent) => *known = Err(absent),
                 }
             }
         }
@@ -194,24 +201,26 @@ fn unknown(known: &Inventory, names: &[impl AsRef<str>]) -> Vec<String> {
 }
 
 /// Can this scenario run with this pairing where these implementations are? `Err`: why not, and what to do.
-pub fn runnable(scenario: &Scenario, pairing: &Pairing, found: &Inventory) -> Result<(), String> {
+pub fn runnable(scenario: &Scenario, pairing: &Pairing, found: &Inventory) -> Result<(), NotRun> {
     for (name, needs) in played(scenario, pairing) {
         let probe = match found.get(&name) {
-            None => return Err(format!("no gateway implementation `{name}`; there are: {}", drivers::names().join(", "))),
-            Some(Err(missing)) => return Err(missing.to_string()),
+            None => {
+                return Err(Skip::design(format!("no gateway implementation `{name}`; there are: {}", drivers::names().join(", "))).into());
+            }
+            Some(Err(absent)) => return Err(absent.clone().into()),
             Some(Ok(probe)) => probe,
         };
         if let Some(need) = needs.iter().find(|n| !probe.capabilities.contains(n)) {
             let need = serde_json::to_value(need).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
-            return Err(format!("{name} {} with {} has no {need} here", probe.version, probe.data_path));
+            return Err(Skip::design(format!("{name} {} with {} has no {need} here", probe.version, probe.data_path)).into());
         }
     }
-    refused(scenario, pairing, found)
+    refused(scenario, pairing, found).map_err(NotRun::from)
 }
 
 /// What a driver would refuse once its gateway is to be started: said before anything is. What the default implementation refuses is
 /// a mistake of the scenario, which must not be skipped; and certificates are issued in the cell.
-fn refused(scenario: &Scenario, pairing: &Pairing, found: &Inventory) -> Result<(), String> {
+fn refused(scenario: &Scenario, pairing: &Pairing, found: &Inventory) -> Result<(), Skip> {
     for plan in scenario.plans() {
         for (index, gateway) in plan.gateways.iter().enumerate() {
             let name = pairing.of(plan, index);
@@ -220,7 +229,7 @@ fn refused(scenario: &Scenario, pairing: &Pairing, found: &Inventory) -> Result<
                 continue;
             }
             if let (Some(driver), Some(Ok(probe))) = (drivers::find(&name), found.get(&name)) {
-                driver.check(&gateway.config, probe).map_err(|e| format!("{} side: {e}", plan.side.name()))?;
+                driver.check(&gateway.config, probe).map_err(|e| Skip::design(format!("{} side: {e}", plan.side.name())))?;
             }
         }
     }
@@ -298,8 +307,10 @@ impl Drop for Core<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::outcome::{Trouble, Whose};
     use super::*;
     use crate::scenario::{self, Source, Vocabulary};
+    use peer::Missing;
 
     fn idle_closes(gateway: &str) -> Scenario {
         let text = format!(
@@ -321,7 +332,18 @@ mod tests {
         let found: Inventory = names.into_iter().map(|n| (n.to_owned(), Ok(probe(n)))).collect();
         let runs = |gateway, pairing: &str| runnable(&idle_closes(gateway), &pairing.parse().unwrap(), &found);
         assert_eq!(runs("west", "inhouse:openiked"), Ok(()));
-        let refused = runs("east", "inhouse:openiked").unwrap_err();
-        assert!(refused.contains("east") && refused.contains("inactivity"), "{refused}");
+        let Err(NotRun::Skipped(refused)) = runs("east", "inhouse:openiked") else { panic!("it is skipped") };
+        assert_eq!(refused.lack, Lack::Design);
+        assert!(refused.text.contains("east") && refused.text.contains("inactivity"), "{refused:?}");
+    }
+
+    #[test]
+    fn a_missing_package_is_told_from_a_probe_that_failed() {
+        let missing = Missing { what: "no charon".into(), hint: "make peers".into() };
+        let trouble = Trouble { whose: Whose::Outside, text: "the pocket kernel was killed".into() };
+        let runs =
+            |absent: Absent| runnable(&idle_closes("west"), &Pairing::default(), &Inventory::from([("inhouse".into(), Err(absent))]));
+        assert_eq!(runs(missing.into()), Err(NotRun::Skipped(Skip::missing("no charon; make peers"))));
+        assert_eq!(runs(Absent::Failed(trouble.clone())), Err(NotRun::Failed(trouble)));
     }
 }

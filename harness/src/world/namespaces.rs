@@ -27,12 +27,73 @@ pub struct Refusal {
     pub errno: String,
     /// What to do.
     pub hint: String,
+    /// The machine ran short of something (descriptors, processes, memory, disk): it may have it at another time.
+    pub short: bool,
 }
 
 impl Refusal {
     /// From its parts.
-    pub fn new(tried: impl Into<String>, errno: impl ToString, hint: impl Into<String>) -> Refusal {
-        Refusal { tried: tried.into(), errno: errno.to_string(), hint: hint.into() }
+    pub fn new(tried: impl Into<String>, cause: impl Cause, hint: impl Into<String>) -> Refusal {
+        Refusal { tried: tried.into(), errno: cause.text(), hint: hint.into(), short: cause.is_shortage() }
+    }
+
+    /// The kernel gave no namespace: a limit of them, which may be 0, is a prohibition.
+    fn of_namespaces(tried: &str, errno: Errno) -> Refusal {
+        let refusal = Refusal::new(tried, errno, PRIVILEGE);
+        Refusal { short: refusal.short && errno != Errno::ENOSPC, ..refusal }
+    }
+}
+
+/// Why the machine refused.
+pub trait Cause {
+    /// In words.
+    fn text(&self) -> String;
+    /// Did the machine run short of something?
+    fn is_shortage(&self) -> bool {
+        false
+    }
+}
+
+impl Cause for io::Error {
+    fn text(&self) -> String {
+        self.to_string()
+    }
+    fn is_shortage(&self) -> bool {
+        peer::is_shortage_at_start(self)
+    }
+}
+
+impl Cause for Errno {
+    fn text(&self) -> String {
+        self.to_string()
+    }
+    fn is_shortage(&self) -> bool {
+        peer::is_shortage_at_start(&(*self).into())
+    }
+}
+
+impl Cause for netns_rs::Error {
+    fn text(&self) -> String {
+        self.to_string()
+    }
+    fn is_shortage(&self) -> bool {
+        match self {
+            netns_rs::Error::OpenNsError(_, e) => e.is_shortage(),
+            netns_rs::Error::SetnsError(e) => io::Error::from(*e).is_shortage(),
+            _ => false,
+        }
+    }
+}
+
+impl Cause for String {
+    fn text(&self) -> String {
+        self.clone()
+    }
+}
+
+impl Cause for &str {
+    fn text(&self) -> String {
+        (*self).to_owned()
     }
 }
 
@@ -49,7 +110,7 @@ pub fn isolate() -> Result<(), Refusal> {
         Ok(()) => {}
         // Not privileged (or root of a container that is not): be root of a user namespace.
         Err(Errno::EPERM) => {
-            unshare(flags | CloneFlags::CLONE_NEWUSER).map_err(|e| Refusal::new("create user and network namespaces", e, PRIVILEGE))?;
+            unshare(flags | CloneFlags::CLONE_NEWUSER).map_err(|e| Refusal::of_namespaces("create user and network namespaces", e))?;
             let map = |file: &str, text: String| {
                 std::fs::write(file, text).map_err(|e| Refusal::new(format!("write {file} of a user namespace"), e, PRIVILEGE))
             };
@@ -57,7 +118,7 @@ pub fn isolate() -> Result<(), Refusal> {
             map("/proc/self/uid_map", format!("0 {uid} 1"))?;
             map("/proc/self/gid_map", format!("0 {gid} 1"))?;
         }
-        Err(e) => return Err(Refusal::new("create network, process and mount namespaces", e, PRIVILEGE)),
+        Err(e) => return Err(Refusal::of_namespaces("create network, process and mount namespaces", e)),
     }
     private_mounts().map_err(|e| Refusal::new("make mounts private", e, PRIVILEGE))
 }
@@ -165,7 +226,7 @@ impl NetNs {
 
     /// Leaves this thread in a new namespace; only for threads that end soon.
     fn unshare_here() -> Result<NetNs, Refusal> {
-        unshare(CloneFlags::CLONE_NEWNET).map_err(|e| Refusal::new("create a network namespace", e, PRIVILEGE))?;
+        unshare(CloneFlags::CLONE_NEWNET).map_err(|e| Refusal::of_namespaces("create a network namespace", e))?;
         let inner = netns_rs::get_from_path("/proc/thread-self/ns/net")
             .map_err(|e| Refusal::new("open a new network namespace", e, "is /proc mounted, and the limit of open files high enough?"))?;
         Ok(NetNs { inner })
@@ -177,6 +238,9 @@ impl NetNs {
         match result {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(panic)) => resume_unwind(panic),
+            // The kernel's own error: what it means is looked at by others.
+            Err(netns_rs::Error::OpenNsError(_, e)) => Err(e),
+            Err(netns_rs::Error::SetnsError(e)) => Err(e.into()),
             Err(e) => Err(io::Error::other(e.to_string())),
         }
     }

@@ -57,7 +57,7 @@ impl Cell {
 
     /// Can it run here? `Err`: why not.
     pub async fn able(&self, worlds: &Worlds) -> Result<(), String> {
-        worlds.choose(self.world.into(), &self.scenario, &self.pairing).await.map(drop)
+        worlds.choose(self.world.into(), &self.scenario, &self.pairing).await.map(drop).map_err(|e| e.to_string())
     }
 
     /// Runs it, unless that was done already.

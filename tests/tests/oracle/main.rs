@@ -42,7 +42,7 @@ fn main() {
     let trials = each.map(|(scenario, players)| {
         let able = || asking.block_on(worlds.cast(WorldChoice::Auto, &scenario, players.parse().ok().as_ref()));
         let tools = || if tshark.is_some() { Ok(()) } else { Err("tshark is not installed; apt-get install tshark".to_owned()) };
-        let skip = world.clone().and_then(|()| tools()).and_then(|()| able().map(|_| ())).err();
+        let skip = world.clone().and_then(|()| tools()).and_then(|()| able().map(drop).map_err(|e| e.to_string())).err();
         if let (Some(reason), false) = (&skip, arguments.list) {
             eprintln!("oracle {} {players}: skipped({reason})", scenario.id);
         }

@@ -96,6 +96,6 @@ fn usage(what: String) -> Refusal {
 }
 
 fn complain(word: &str, refusal: &Refusal) -> i32 {
-    eprintln!("faultlab {word}: {refusal}");
+    crate::report::to_stderr(&format!("faultlab {word}: {refusal}"));
     if refusal.tried.starts_with("start ") { NOT_STARTED } else { Exit::Machine as i32 }
 }

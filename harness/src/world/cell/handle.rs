@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+use std::process::{Child, ChildStderr, ChildStdin, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
@@ -50,6 +50,8 @@ pub enum CellError {
 pub struct CellExit {
     /// Exit status of its first process; 128 + signal when a signal ended it; `None`: killed together with its keeper.
     pub code: Option<i32>,
+    /// The status is its first process's own. A pocket's, which ends inside of a kernel, has to be told before that ends.
+    pub told: bool,
     /// Last lines of its standard error.
     pub stderr: String,
 }
@@ -99,7 +101,9 @@ impl CellHandle {
     fn begin(mut job: Vec<u8>, args: Vec<String>, patience: Option<Duration>) -> Result<CellHandle, CellError> {
         job.push(b'\n');
         let mut child = spawn_outer(args).map_err(|source| CellError::Io { doing: "starting a cell", source })?;
-        let (Some(mut stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
+        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let keeper = Keeper { child, is_pocket: patience.is_some() };
+        let (Some(mut stdin), Some(stdout), Some(stderr)) = pipes else {
             return Err(CellError::Io { doing: "starting a cell", source: std::io::Error::other("no pipes") });
         };
         let tail = Tail::default();
@@ -108,7 +112,7 @@ impl CellHandle {
         // A cell that died meanwhile is told by what it did not say, by `next` and by `wait`.
         let mut hand_over = |now: bool| now.then(|| stdin.write_all(&job).and_then(|()| stdin.flush()));
         let _ = hand_over(patience.is_some());
-        let greeting = patience.map(|limit| Watchdog::start(child.id(), limit)).transpose()?;
+        let greeting = patience.map(|limit| Watchdog::start(keeper.child.id(), limit)).transpose()?;
         let greeted = greet(&mut stdout);
         drop(greeting);
         let (tell, exit) = watch::channel(None);
@@ -116,11 +120,11 @@ impl CellHandle {
             Ok(Some(greeted)) => greeted,
             Ok(None) => {
                 drop(stdin);
-                return Err(CellError::Died(reap(child, reader, &tail)));
+                return Err(CellError::Died(keeper.reap(reader, &tail)));
             }
             Err(error) => {
                 drop(stdin);
-                reap(child, reader, &tail);
+                keeper.reap(reader, &tail);
                 return Err(error);
             }
         };
@@ -131,11 +135,11 @@ impl CellHandle {
             None | Some(Err(rustix::io::Errno::SRCH)) => None,
             Some(Err(_)) => {
                 drop(stdin);
-                return Err(CellError::Died(reap(child, reader, &tail)));
+                return Err(CellError::Died(keeper.reap(reader, &tail)));
             }
         };
         thread("cell-wait", move || {
-            let exit = reap(child, reader, &tail);
+            let exit = keeper.reap(reader, &tail);
             let _ = tell.send(Some(exit));
         })?;
         let (send, events) = channel::unbounded_channel();
@@ -209,19 +213,24 @@ impl Watchdog {
 /// PDEATHSIG looks at the thread that spawned, not at the process: one thread spawns all cells and never ends.
 fn spawn_outer(args: Vec<String>) -> std::io::Result<Child> {
     type Request = (Vec<String>, mpsc::Sender<std::io::Result<Child>>);
-    static SPAWNER: OnceLock<Mutex<mpsc::Sender<Request>>> = OnceLock::new();
-    let spawner = SPAWNER.get_or_init(|| {
-        let (requests, inbox) = mpsc::channel::<Request>();
-        let _detached = std::thread::Builder::new().name("cell-spawner".into()).spawn(move || {
-            for (args, reply) in inbox {
-                let _ = reply.send(command(&args).spawn());
-            }
-        });
-        Mutex::new(requests)
-    });
+    static SPAWNER: Mutex<Option<mpsc::Sender<Request>>> = Mutex::new(None);
     let (reply, answer) = mpsc::channel();
     let lost = || std::io::Error::other("the thread that starts cells is gone");
-    spawner.lock().unwrap_or_else(PoisonError::into_inner).send((args, reply)).map_err(|_| lost())?;
+    let mut spawner = SPAWNER.lock().unwrap_or_else(PoisonError::into_inner);
+    let requests = match spawner.take() {
+        Some(requests) => requests,
+        None => {
+            let (requests, inbox) = mpsc::channel::<Request>();
+            std::thread::Builder::new().name("cell-spawner".into()).spawn(move || {
+                for (args, reply) in inbox {
+                    let _ = reply.send(command(&args).spawn());
+                }
+            })?;
+            requests
+        }
+    };
+    spawner.insert(requests).send((args, reply)).map_err(|_| lost())?;
+    drop(spawner);
     answer.recv().map_err(|_| lost())?
 }
 
@@ -252,7 +261,8 @@ fn greet(stdout: &mut impl BufRead) -> Result<Option<Greeted>, CellError> {
         }
         let mut line = String::new();
         match stdout.read_line(&mut line) {
-            Ok(0) => return Ok(None),
+            // Whoever is killed while it writes leaves a piece of a line.
+            Ok(_) if !line.ends_with('\n') => return Ok(None),
             Ok(_) => {}
             Err(source) => return Err(CellError::Io { doing: "reading from a new cell", source }),
         }
@@ -266,11 +276,14 @@ fn greet(stdout: &mut impl BufRead) -> Result<Option<Greeted>, CellError> {
     }
 }
 
-fn forward(stdout: BufReader<ChildStdout>, send: &channel::UnboundedSender<String>) {
-    for line in stdout.split(b'\n').map_while(Result::ok) {
+/// Passes whole lines on. Whoever is killed while it writes leaves a piece of one, which says nothing.
+fn forward(mut stdout: impl BufRead, send: &channel::UnboundedSender<String>) {
+    let mut line = Vec::new();
+    while stdout.read_until(b'\n', &mut line).is_ok() && line.pop() == Some(b'\n') {
         if send.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
             return;
         }
+        line.clear();
     }
 }
 
@@ -286,15 +299,31 @@ fn keep_tail(stderr: ChildStderr, tail: Tail) -> Result<std::thread::JoinHandle<
     })
 }
 
-fn reap(mut child: Child, stderr: std::thread::JoinHandle<()>, tail: &Tail) -> CellExit {
-    let status = child.wait().ok();
-    let _ = stderr.join();
-    let lines = tail.lock().unwrap_or_else(PoisonError::into_inner);
-    let stderr = lines.iter().flat_map(|l| [l.as_str(), "\n"]).collect();
-    // A pocket's first process says its status before the kernel switches off.
-    let told = lines.iter().rev().find_map(|l| l.trim().strip_prefix(EXIT_WORDS)?.parse().ok());
-    let code = told.or_else(|| status.and_then(|s| s.code().or_else(|| s.signal().map(|n| 128 + n))));
-    CellExit { code, stderr }
+/// The outer process of a cell. Whatever keeps us from waiting for it, it does not stay.
+struct Keeper {
+    child: Child,
+    is_pocket: bool,
+}
+
+impl Keeper {
+    fn reap(mut self, stderr: std::thread::JoinHandle<()>, tail: &Tail) -> CellExit {
+        let status = self.child.wait().ok();
+        let _ = stderr.join();
+        let lines = tail.lock().unwrap_or_else(PoisonError::into_inner);
+        let stderr = lines.iter().flat_map(|l| [l.as_str(), "\n"]).collect();
+        // A pocket's first process says its status before the kernel switches off.
+        let told = lines.iter().rev().find_map(|l| l.trim().strip_prefix(EXIT_WORDS)?.parse().ok());
+        let code = told.or_else(|| status.and_then(|s| s.code().or_else(|| s.signal().map(|n| 128 + n))));
+        CellExit { code, told: told.is_some() || !self.is_pocket, stderr }
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        // It has been waited for already, or everything inside dies with it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 fn thread<T: Send + 'static>(name: &str, body: impl FnOnce() -> T + Send + 'static) -> Result<std::thread::JoinHandle<T>, CellError> {
@@ -327,7 +356,16 @@ mod tests {
     #[test]
     fn what_is_no_greeting_is_told_and_an_end_is_no_cell() {
         assert!(matches!(greeted("Killed\n"), Err(CellError::Garbage(_))));
+        assert!(greeted("\"ready\"\n{\"pi").unwrap().is_none(), "killed while it wrote");
         assert!(greeted("\"ready\"\n{\"event\":1}\n").unwrap().is_none());
         assert!(greeted("").unwrap().is_none());
+    }
+
+    #[test]
+    fn a_piece_of_a_line_is_no_event() {
+        let (send, mut events) = channel::unbounded_channel();
+        forward(&b"{\"event\":1}\n{\"ev"[..], &send);
+        assert_eq!(events.try_recv().ok().as_deref(), Some("{\"event\":1}"));
+        assert!(events.try_recv().is_err());
     }
 }
