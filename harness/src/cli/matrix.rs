@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 
 use super::exit::{CliError, Exit};
 use super::run::{Format, interruption, jobs, run_name};
-use super::{here, print, scenarios};
+use super::{folder, here, print, scenarios};
 use crate::matrix::plan::Shard;
 use crate::matrix::results::{Results, Status};
 use crate::matrix::run::Request;
@@ -117,6 +117,7 @@ pub fn matrix(args: &MatrixArgs, library: impl FnOnce() -> Result<Library, CliEr
     match &args.command {
         Some(MatrixCommand::Merge(merging)) => {
             let previous = previous(&merging.report)?;
+            folder::name(&merging.out, "--out")?;
             let results = merge::merge(&merging.dirs, &merging.out).map_err(fault)?;
             finish(results, &merging.out, previous, &merging.report)
         }
@@ -136,6 +137,7 @@ fn start(args: &MatrixArgs, library: &Library) -> Result<Exit, CliError> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| CliError::machine(format!("cannot start: {e}")))?;
     let dir = args.out.clone().unwrap_or_else(|| Path::new(artefacts::DEFAULT_ROOT).join(format!("matrix-{}", run_name())));
+    folder::make(&dir, "--out")?;
     let results = runtime.block_on(async {
         let interrupted = interruption().map_err(|e| CliError::machine(format!("cannot listen to signals: {e}")))?;
         let going = async {
@@ -174,6 +176,10 @@ fn start(args: &MatrixArgs, library: &Library) -> Result<Exit, CliError> {
                 Err(CliError { exit: Exit::Unexpected, message })
             }
         }
+    });
+    let results = results.inspect_err(|_| {
+        // Only when it is still empty.
+        let _ = std::fs::remove_dir(&dir);
     })?;
     finish(results, &dir, previous, &args.report)
 }
@@ -290,8 +296,8 @@ fn resume(args: &MatrixArgs, dir: &Path) -> String {
 
 fn fault(e: StoreError) -> CliError {
     match e {
-        StoreError::Io { doing: "read", ref source, .. } if source.kind() == std::io::ErrorKind::NotFound => CliError::wrong(e.to_string()),
-        StoreError::Io { .. } => CliError::machine(e.to_string()),
+        StoreError::Io { doing: "read", .. } => CliError::wrong(e.to_string()),
+        StoreError::Io { ref source, .. } => CliError { exit: folder::blame(source), message: e.to_string() },
         StoreError::Unfit(_) => CliError::wrong(e.to_string()),
         StoreError::Encode(_) => CliError::bug(e.to_string()),
     }

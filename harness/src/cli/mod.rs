@@ -4,6 +4,7 @@ pub mod doctor;
 pub mod draw;
 pub mod exit;
 pub mod explain;
+pub mod folder;
 pub mod here;
 pub mod list;
 pub mod matrix;
@@ -68,8 +69,10 @@ pub fn main() -> Exit {
         Err(e) => {
             // Help and version are not errors.
             let exit = if e.use_stderr() { Exit::Wrong } else { Exit::Expected };
-            let _ = e.print();
-            return exit;
+            return match e.print() {
+                Err(e) if exit == Exit::Expected && e.kind() != std::io::ErrorKind::BrokenPipe => Exit::Machine,
+                _ => exit,
+            };
         }
     };
     match dispatch(cli) {

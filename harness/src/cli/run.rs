@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::{CliError, Exit, Says};
-use super::{scenarios, told};
+use super::{folder, scenarios, told};
 use crate::report::human::Human;
 use crate::report::json::Json;
 use crate::report::junit::Junit;
@@ -107,9 +107,7 @@ pub fn run(args: &RunArgs, library: &Library) -> Result<Exit, CliError> {
         return Err(CliError::wrong("--keep works in the host world only: a pocket's nodes cannot be entered from outside"));
     }
     let folder = options.root.join(&options.run);
-    std::fs::create_dir_all(&folder).map_err(|e| {
-        CliError::wrong(format!("cannot make the evidence folder {}: {e}; choose another with --evidence", folder.display()))
-    })?;
+    folder::make(&folder, "--evidence")?;
     let mut reporter: Box<dyn Reporter> = match args.format {
         Format::Human => Box::new(Human::new(args.verbose)),
         Format::Json => Box::new(Json::default()),
