@@ -20,6 +20,23 @@ use super::{Greeting, OUTER, POCKET_OUTER};
 /// Lines of a cell's standard error that are kept.
 const TAIL: usize = 60;
 
+/// What a pocket's parent process is told when the guest has its orders.
+const READ: &[u8] = b"\n";
+/// Variables of the environment that cells get: whatever else is there, a token perhaps, is none of theirs. They find programs and private
+/// roots by them, and say what they say as their user wants it.
+const VARIABLES: [&str; 9] =
+    ["PATH", "LD_LIBRARY_PATH", "HOME", "XDG_CACHE_HOME", "TMPDIR", "LANG", "TZ", "RUST_BACKTRACE", "RUST_LIB_BACKTRACE"];
+/// And all that begin like this.
+const PREFIXES: [&str; 2] = ["FAULTLAB_", "LC_"];
+
+/// What cells get of this process's environment. Values that are no text are left out.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    let needed = |name: &str| VARIABLES.contains(&name) || PREFIXES.iter().any(|p| name.starts_with(p));
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(move |v| needed(&v.0))
+}
+
 /// Why a cell cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CellError {
@@ -92,7 +109,7 @@ impl CellHandle {
     pub fn spawn_pocket(job: &impl Serialize, pocket: &Pocket, patience: Duration) -> Result<CellHandle, CellError> {
         let share = pocket.share.clone();
         let begins = (!pocket.real_time).then_some(EPOCH);
-        let orders = Orders { env: std::env::vars().collect(), share, begins, job: serde_json::to_value(job)? };
+        let orders = Orders { env: environment().collect(), share, begins, job: serde_json::to_value(job)? };
         let own = std::process::id().to_string();
         CellHandle::begin(serde_json::to_vec(&orders)?, vec![POCKET_OUTER.into(), own, serde_json::to_string(pocket)?], Some(patience))
     }
@@ -109,10 +126,12 @@ impl CellHandle {
         let tail = Tail::default();
         let reader = keep_tail(stderr, Arc::clone(&tail))?;
         let mut stdout = BufReader::new(stdout);
-        // A cell that died meanwhile is told by what it did not say, by `next` and by `wait`.
-        let mut hand_over = |now: bool| now.then(|| stdin.write_all(&job).and_then(|()| stdin.flush()));
-        let _ = hand_over(patience.is_some());
         let greeting = patience.map(|limit| Watchdog::start(keeper.child.id(), limit)).transpose()?;
+        // A cell that died meanwhile is told by what it did not say, by `next` and by `wait`.
+        let mut hand_over = |what: &[u8]| drop(stdin.write_all(what).and_then(|()| stdin.flush()));
+        if patience.is_some() {
+            hand_over(&job);
+        }
         let greeted = greet(&mut stdout);
         drop(greeting);
         let (tell, exit) = watch::channel(None);
@@ -148,7 +167,8 @@ impl CellHandle {
             let _ = send.send(line);
         }
         thread("cell-events", move || forward(stdout, &send))?;
-        let _ = hand_over(patience.is_none());
+        // A pocket that has greeted has read its orders.
+        hand_over(if patience.is_some() { READ } else { &job });
         Ok(CellHandle { first_pid, first, _lifeline: stdin, events, exit })
     }
 
@@ -236,7 +256,7 @@ fn spawn_outer(args: Vec<String>) -> std::io::Result<Child> {
 
 fn command(args: &[String]) -> Command {
     let mut command = Command::new("/proc/self/exe");
-    command.args(args);
+    command.args(args).env_clear().envs(environment());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // Ctrl-C is for us alone: we decide what happens to the cells.
     command.process_group(0);

@@ -6,7 +6,9 @@
 //! JSON; events come out as lines of JSON.
 //!
 //! In the pocket world the two are `__pocket-outer` and `__pocket-first`, the parent of a kernel, and the code that plays
-//! `__cell` is that kernel's first process, `__pocket-init`; the streams are the same.
+//! `__cell` is that kernel's first process, `__pocket-init`; the streams are the same. The lifeline is held by the parent of
+//! the kernel, which is told through it that the guest has read its orders. Where the machine gives no namespaces,
+//! `__pocket-outer` holds it, too, and removes the kernel's files.
 
 mod enter;
 mod first;
@@ -56,7 +58,7 @@ pub fn entry(cell_main: fn(Vec<u8>, EventSink) -> i32) {
         Some(JOIN) => enter::join(args),
         Some(POCKET_OUTER) => pocket::outer(args.next(), args.next()),
         Some(POCKET_TRIAL) => pocket::trial(),
-        Some(POCKET_FIRST) => pocket::first(args.next()),
+        Some(POCKET_FIRST) => pocket::first(args.next(), args.next()),
         Some(POCKET_INIT) => guest::init(cell_main, args.next()),
         _ => return,
     };
