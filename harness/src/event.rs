@@ -1,6 +1,6 @@
 //! The one event stream of a run: written to `events.jsonl`, sent from the cell to its parent, read by every reporter.
 
-use peer::{GatewayEventKind, Keys, Outcome};
+use peer::{GatewayEventKind, Outcome};
 use runtime::ProbeResult;
 use serde::{Deserialize, Serialize};
 
@@ -71,8 +71,11 @@ pub enum What {
         /// `started`, `stopped`, `killed`, `restarted`.
         state: String,
     },
-    /// Keys became known.
-    Keys(Keys),
+    /// Keys became known. They are not told here: the event stream is no secret.
+    Keys {
+        /// Of which SAs.
+        of: Vec<String>,
+    },
     /// A traffic step began.
     StepStarted {
         /// Step name.

@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 pub enum Kind {
     /// Any text.
     Text,
+    /// Any text that is not to be shown.
+    Secret,
     /// `true` or `false`.
     Bool,
     /// Whole number within bounds, both included.
@@ -143,6 +145,9 @@ pub struct Word {
 pub enum Value {
     /// Text, and everything that is written as text and has no variant of its own (filters, names, addresses).
     Text(String),
+    /// Text that is not shown.
+    #[serde(with = "peer::secret_in_settings")]
+    Secret(peer::Secret),
     /// Boolean.
     Bool(bool),
     /// Whole number.
@@ -230,6 +235,14 @@ impl Args {
     pub fn text(&self, key: &str) -> Option<&str> {
         match self.get(key)? {
             Value::Text(s) => Some(s),
+            _ => None,
+        }
+    }
+
+    /// Secret of `key`.
+    pub fn secret(&self, key: &str) -> Option<peer::Secret> {
+        match self.get(key)? {
+            Value::Secret(secret) => Some(secret.clone()),
             _ => None,
         }
     }

@@ -94,9 +94,9 @@ packets = { match = "esp", at = "west.wan" }
 "#;
     let s = load(&text);
     let (west, east) = (&s.broken.gateway("west").unwrap().connections[0], &s.broken.gateway("east").unwrap().connections[0]);
-    assert_eq!((west.psk.as_str(), west.local_id.as_str(), west.remote_id.as_str()), ("wrong", "w", "e"));
+    assert_eq!((west.psk.expose().as_str(), west.local_id.as_str(), west.remote_id.as_str()), ("wrong", "w", "e"));
     assert_eq!(
-        (east.psk.as_str(), east.local_id.as_str(), east.remote_id.as_str()),
+        (east.psk.expose().as_str(), east.local_id.as_str(), east.remote_id.as_str()),
         ("own", "e", "west.example"),
         "the fault is one-sided"
     );
@@ -106,7 +106,7 @@ packets = { match = "esp", at = "west.wan" }
     let fixed = s.fixed.unwrap();
     assert_eq!(fixed.gateway("east").unwrap().connections[0].local_id, "z");
     assert_eq!(fixed.gateway("east").unwrap().nat_keepalive, None);
-    assert_eq!(fixed.gateway("west").unwrap().connections[0].psk, "wrong", "faults that are not removed stay");
+    assert_eq!(fixed.gateway("west").unwrap().connections[0].psk.expose(), "wrong", "faults that are not removed stay");
     let remedy = fixed.faults.last().unwrap();
     assert!(remedy.remedy);
     assert_eq!((remedy.name.as_str(), remedy.args.get("mss")), ("mss-clamp-1", Some(&Value::Int(1200))));

@@ -20,7 +20,7 @@ fn with_certificates(key: KeyType, intermediates: usize, flaw: Option<Flaw>) -> 
             c.auth.own = AuthMethod::Certificate;
             c.auth.peer = AuthMethod::Certificate;
             c.auth.certificates = own.certificates;
-            c.auth.private_key = own.private_key;
+            c.auth.private_key = own.private_key.into();
             c.auth.anchors = vec![authority.anchor()];
         }
     }

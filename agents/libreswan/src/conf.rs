@@ -63,7 +63,7 @@ pub(crate) fn render(found: &Found, config: &GatewayConfig) -> Result<Rendered, 
         if ![c.auth.own, c.auth.peer].contains(&AuthMethod::Psk) {
             continue;
         }
-        let line = format!("{} {} : PSK {}\n", identity(&c.local_id), identity(&c.remote_id), secret(&c.psk));
+        let line = format!("{} {} : PSK {}\n", identity(&c.local_id), identity(&c.remote_id), secret(c.psk.expose()));
         // Connections that share an IKE SA share its secret.
         if !secrets.contains(&line) {
             secrets += &line;

@@ -1,7 +1,7 @@
 //! One life of the pluto process, and the programs that speak to it.
 
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::future::Future;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use peer::{DriverError, GatewayEvent, GatewayEventKind, Launch};
+use peer::{DriverError, GatewayEvent, GatewayEventKind, Launch, append_private};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::net::UnixStream;
 use tokio::process::Command;
@@ -61,7 +61,7 @@ impl Daemon {
                 _ => {}
             }
         }
-        let out = OpenOptions::new().create(true).append(true).open(launch.dir.join(OUT));
+        let out = append_private(&launch.dir.join(OUT));
         let out = out.map_err(|e| io_error(&name, "opening pluto.out", e))?;
         let err = out.try_clone().map_err(|e| io_error(&name, "opening pluto.out", e))?;
         let mut binds = vec![(launch.dir.clone(), PathBuf::from(MOUNT))];

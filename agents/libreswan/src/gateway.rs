@@ -2,14 +2,12 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use peer::{Accepted, ChildAction, Connection, DriverError, Gateway, Keys, Launch, Outcome, Spawner};
+use peer::{Accepted, ChildAction, Connection, DriverError, Gateway, Keys, Launch, Outcome, Spawner, write_private};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
@@ -222,11 +220,6 @@ impl Remover {
         // It fails where no trap was left: only what the daemon itself has initiated leaves one.
         ip.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).status().await.map(drop)
     }
-}
-
-fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = std::fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(path)?;
-    io::Write::write_all(&mut file, text.as_bytes())
 }
 
 #[async_trait]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use peer::{GatewayEvent, GatewayEventKind, Keys};
+use peer::{GatewayEvent, GatewayEventKind, Keys, write_private};
 use rustix::fs::inotify;
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc::UnboundedSender;
@@ -60,7 +60,7 @@ impl Journal {
         events: UnboundedSender<GatewayEvent>,
         down: UnboundedSender<String>,
     ) -> io::Result<Journal> {
-        File::create(&path)?;
+        write_private(&path, "")?;
         let state = State {
             file: File::open(&path)?,
             partial: Vec::new(),

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use p12_keystore::{Certificate, KeyStore, KeyStoreEntry, PrivateKey, PrivateKeyChain};
-use peer::{AuthMethod, Connection, GatewayConfig};
+use peer::{AuthMethod, Connection, GatewayConfig, write_private};
 
 use crate::conf::NSS;
 use crate::daemon::run;
@@ -27,7 +27,7 @@ pub(crate) fn nickname(config: &GatewayConfig, c: &Connection) -> Option<String>
 /// Certificate and key that a connection proves itself with.
 fn own(c: &Connection) -> Option<(&[u8], &[u8])> {
     let certificate = c.auth.certificates.first().filter(|_| c.auth.own == AuthMethod::Certificate)?;
-    Some((certificate, &c.auth.private_key))
+    Some((certificate, c.auth.private_key.expose()))
 }
 
 fn own_of_all(config: &GatewayConfig) -> Vec<(&[u8], &[u8])> {
@@ -74,7 +74,7 @@ impl Database<'_> {
 
     async fn with_file(&self, octets: &[u8], program: &str, args: &[&str]) -> io::Result<()> {
         let file = self.dir.join(TEMPORARY);
-        std::fs::write(&file, octets)?;
+        write_private(&file, octets)?;
         let done = self.call(program, args).await;
         std::fs::remove_file(file)?;
         done

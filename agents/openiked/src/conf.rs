@@ -33,7 +33,8 @@ pub(crate) fn render(config: &GatewayConfig, active: &BTreeSet<String>) -> Resul
         if fragmentation { "" } else { "no" },
         dpd.map_or(0, whole_seconds),
     );
-    let logins: BTreeMap<_, _> = config.connections.iter().filter_map(|c| c.auth.eap.as_ref()).map(|l| (&l.user, &l.password)).collect();
+    let logins: BTreeMap<_, _> =
+        config.connections.iter().filter_map(|c| c.auth.eap.as_ref()).map(|l| (&l.user, l.password.expose())).collect();
     for (user, password) in logins {
         let [user, password] = [user, password].map(|text| quoted(text, || "auth: EAP login".into()));
         let _ = writeln!(out, "user {} {}", user?, password?);
@@ -118,10 +119,10 @@ fn policy(c: &Connection, mode: &str) -> Result<String, Refusal> {
 /// Who proves himself how. Without a word about it, iked takes any kind of signature.
 fn authentication(c: &Connection) -> Result<String, (&'static str, &'static str)> {
     match (c.auth.own, c.auth.peer) {
-        (AuthMethod::Psk, AuthMethod::Psk) if c.psk.is_empty() => Err(("psk", "iked takes an empty pre-shared key for none")),
+        (AuthMethod::Psk, AuthMethod::Psk) if c.psk.expose().is_empty() => Err(("psk", "iked takes an empty pre-shared key for none")),
         (AuthMethod::Psk, AuthMethod::Psk) => {
             // In hex, so that nothing in it means anything to the parser.
-            let psk: String = c.psk.bytes().map(|b| format!("{b:02x}")).collect();
+            let psk: String = c.psk.expose().bytes().map(|b| format!("{b:02x}")).collect();
             Ok(format!(" psk \"0x{psk}\""))
         }
         (AuthMethod::Certificate, AuthMethod::Certificate) => Ok(String::new()),
@@ -189,7 +190,7 @@ pub(crate) mod tests {
             retransmit: peer::Retransmit::default(),
             nat_keepalive: None,
             connections: vec![Connection {
-                psk: text("k\"1"),
+                psk: "k\"1".into(),
                 ike_proposals: vec![text("aes128-sha256-ecp256")],
                 esp_proposals: vec![text("aes128-sha1")],
                 local_ts: vec!["10.1.0.0/24".parse().unwrap()],

@@ -9,13 +9,12 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use peer::{Accepted, ChildAction, Connection, DriverError, GatewayConfig, Launch};
+use peer::{Accepted, ChildAction, Connection, DriverError, GatewayConfig, Launch, write_private};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 
 use crate::conf::{FILE, Refusal, render};
 use crate::daemon::{Daemon, io_error};
-use crate::etc::write_private;
 use crate::log::Tracker;
 use crate::traps;
 
@@ -111,8 +110,9 @@ pub(crate) fn accepted(daemon: &Daemon, config: &GatewayConfig) -> Vec<Accepted>
     let policies = config.connections.iter().filter_map(|c| Some((c, books.policies.get(&c.name)?)));
     // It repeats the key, which belongs in no report.
     let hidden = |c: &Connection, policy: &str| {
-        let hex: String = c.psk.bytes().map(|b| format!("{b:02x}")).collect();
-        if hex.is_empty() { policy.to_owned() } else { policy.replace(&hex, "…").replace(&c.psk, "…") }
+        let hex: String = c.psk.expose().bytes().map(|b| format!("{b:02x}")).collect();
+        let digest = c.psk.to_string();
+        if hex.is_empty() { policy.to_owned() } else { policy.replace(&hex, &digest).replace(c.psk.expose(), &digest) }
     };
     policies.map(|(c, policy)| Accepted { what: format!("connection {}", c.name), answer: hidden(c, policy) }).collect()
 }

@@ -1,6 +1,6 @@
 //! One life of the iked processes: a parent and three children in process groups of their own.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::future::Future;
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use peer::{DriverError, GatewayEvent, GatewayEventKind, Launch};
+use peer::{DriverError, GatewayEvent, GatewayEventKind, Launch, append_private};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout_at};
@@ -90,8 +90,7 @@ impl Daemon {
     pub(crate) async fn spawn(found: &Found, launch: &Arc<Launch>, books: Books) -> Result<Daemon, DriverError> {
         let name = launch.config.name.clone();
         books.lock().restart();
-        let log =
-            OpenOptions::new().create(true).append(true).open(launch.dir.join(LOG)).map_err(|e| io_error(&name, "opening iked.log", e))?;
+        let log = append_private(&launch.dir.join(LOG)).map_err(|e| io_error(&name, "opening iked.log", e))?;
         let mut args = vec!["-d", "-vvvv", "-f", crate::conf::FILE, "-s", SOCKET];
         if launch.config.connections.iter().any(|c| !c.nat_traversal) {
             // One switch for all connections; `conf` has refused those that differ.

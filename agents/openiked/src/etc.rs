@@ -1,12 +1,12 @@
 //! The daemon's private `/etc`, and everything else that must lie ready in its folder.
 
 use std::collections::BTreeSet;
-use std::fs::{OpenOptions, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs::Permissions;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use peer::GatewayConfig;
+use peer::{GatewayConfig, write_private};
 use pem_rfc7468::LineEnding;
 
 /// Number of the user and the group `_iked`, which exist in the private `/etc` only.
@@ -36,6 +36,7 @@ pub(crate) fn prepare(dir: &Path, config: &GatewayConfig) -> io::Result<()> {
         Some(key) => pem("PRIVATE KEY", key),
         None => pem("EC PRIVATE KEY", &no_key()),
     };
+    // As iked demands.
     write_private(&etc.join("iked/private/local.key"), &key?)?;
     let auths = || config.connections.iter().map(|c| &c.auth);
     let anchors: BTreeSet<_> = auths().flat_map(|a| &a.anchors).collect();
@@ -57,14 +58,9 @@ pub(crate) fn prepare(dir: &Path, config: &GatewayConfig) -> io::Result<()> {
 
 /// The private key of the gateway, if it has one: iked has one for all connections (`conf` refuses more).
 fn own_key(config: &GatewayConfig) -> Option<&[u8]> {
-    config.connections.iter().map(|c| c.auth.private_key.as_slice()).find(|key| !key.is_empty())
+    config.connections.iter().map(|c| c.auth.private_key.expose().as_slice()).find(|key| !key.is_empty())
 }
 
 fn pem(label: &str, der: &[u8]) -> io::Result<String> {
     pem_rfc7468::encode_string(label, LineEnding::LF, der).map_err(io::Error::other)
-}
-
-/// Writes a file that only its owner may read, as iked demands.
-pub(crate) fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?.write_all(text.as_bytes())
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Secret;
+
 /// A way of proving an identity.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -34,7 +36,8 @@ pub struct Authentication {
     /// Own certificate first, then the intermediate ones that are sent with it; DER.
     pub certificates: Vec<Vec<u8>>,
     /// Private key of the own certificate; PKCS#8, DER.
-    pub private_key: Vec<u8>,
+    #[serde(with = "crate::secret_in_settings")]
+    pub private_key: Secret<Vec<u8>>,
     /// Authorities that are trusted; DER.
     pub anchors: Vec<Vec<u8>>,
     /// Certificates, DER, that help to build a chain but are not trusted by themselves.
@@ -49,5 +52,6 @@ pub struct EapLogin {
     /// EAP identity.
     pub user: String,
     /// Password.
-    pub password: String,
+    #[serde(with = "crate::secret_in_settings")]
+    pub password: Secret,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{Authentication, Child, DriverError, HalfOpen, Misbehave, Options};
+use crate::{Authentication, Child, DriverError, HalfOpen, Misbehave, Options, Secret};
 
 /// IKE version and mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +93,19 @@ pub struct GatewayConfig {
 }
 
 impl GatewayConfig {
+    /// The same for people to look at: with digests in the place of secrets, and without the private key.
+    pub fn without_secrets(&self) -> GatewayConfig {
+        let mut shown = self.clone();
+        for c in &mut shown.connections {
+            c.psk = c.psk.to_string().into();
+            c.auth.private_key = Secret::default();
+            if let Some(login) = &mut c.auth.eap {
+                login.password = login.password.to_string().into();
+            }
+        }
+        shown
+    }
+
     /// A connection by name.
     pub fn connection(&self, name: &str) -> Result<&Connection, DriverError> {
         self.connections.iter().find(|c| c.name == name).ok_or_else(|| DriverError::Refused {
@@ -121,7 +134,8 @@ pub struct Connection {
     /// The identity expected of the peer.
     pub remote_id: String,
     /// Pre-shared key.
-    pub psk: String,
+    #[serde(with = "crate::secret_in_settings")]
+    pub psk: Secret,
     /// How the two sides prove who they are.
     pub auth: Authentication,
     /// Proposals for the IKE SA in strongSwan's notation: `aes128-sha256-modp2048`.
@@ -178,7 +192,7 @@ impl Connection {
             remote,
             local_id: format!("{name}.example"),
             remote_id: format!("{peer}.example"),
-            psk: "correct horse".to_owned(),
+            psk: "correct horse".into(),
             auth: Authentication::default(),
             ike_proposals: Vec::new(),
             esp_proposals: Vec::new(),

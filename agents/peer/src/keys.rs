@@ -21,6 +21,14 @@ impl Keys {
         self.take_in(other) != Keys::default()
     }
 
+    /// Whose keys they are, without the keys.
+    pub fn names(&self) -> Vec<String> {
+        let v2 = self.ikev2.iter().map(|k| format!("IKEv2 {:016x}/{:016x}", k.spi_i, k.spi_r));
+        let v1 = self.ikev1.iter().map(|k| format!("IKEv1 {:016x}/{:016x}", k.cookie_i, k.cookie_r));
+        let esp = self.esp.iter().map(|k| format!("ESP {:08x}", k.spi));
+        v2.chain(v1).chain(esp).collect()
+    }
+
     /// Adds what is new in `other`, and returns just that.
     pub fn take_in(&mut self, other: Keys) -> Keys {
         fn add<T: PartialEq + Clone>(to: &mut Vec<T>, from: Vec<T>) -> Vec<T> {

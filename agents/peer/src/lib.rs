@@ -10,7 +10,9 @@ mod kernel;
 mod keys;
 mod misbehave;
 mod options;
+mod private;
 mod roots;
+mod secret;
 mod shortage;
 mod special;
 
@@ -21,7 +23,9 @@ pub use kernel::*;
 pub use keys::*;
 pub use misbehave::*;
 pub use options::*;
+pub use private::*;
 pub use roots::*;
+pub use secret::*;
 pub use shortage::*;
 
 use std::ffi::OsString;

@@ -94,10 +94,10 @@ pub(crate) async fn load(daemon: &Daemon, config: &GatewayConfig) -> Result<Vec<
         if c.remote_id != c.local_id {
             owners.push(&c.remote_id);
         }
-        let shared = Shared { id: format!("psk-{}", c.name), r#type: "IKE", data: &c.psk, owners };
+        let shared = Shared { id: format!("psk-{}", c.name), r#type: "IKE", data: c.psk.expose(), owners };
         accepted.push(one(daemon, "load-shared", &format!("secret of {}", c.name), &shared, String::new()).await?);
         if let Some(login) = &c.auth.eap {
-            let shared = Shared { id: format!("eap-{}", c.name), r#type: "EAP", data: &login.password, owners: vec![&login.user] };
+            let shared = Shared { id: format!("eap-{}", c.name), r#type: "EAP", data: login.password.expose(), owners: vec![&login.user] };
             accepted.push(one(daemon, "load-shared", &format!("EAP password of {}", c.name), &shared, String::new()).await?);
         }
     }
@@ -106,7 +106,7 @@ pub(crate) async fn load(daemon: &Daemon, config: &GatewayConfig) -> Result<Vec<
     let anchors: BTreeSet<Der<'_>> = auths().flat_map(|a| &a.anchors).map(|der| Der(der)).collect();
     // A certificate that somebody else signed is no anchor by being there: charon trusts only what has signed itself.
     let others: BTreeSet<Der<'_>> = auths().flat_map(|a| a.certificates.iter().chain(&a.untrusted)).map(|der| Der(der)).collect();
-    let keys: BTreeSet<Der<'_>> = auths().map(|a| &a.private_key).filter(|der| !der.is_empty()).map(|der| Der(der)).collect();
+    let keys: BTreeSet<Der<'_>> = auths().map(|a| a.private_key.expose()).filter(|der| !der.is_empty()).map(|der| Der(der)).collect();
     for (flag, what, certificates) in [("CA", "trusted authority", anchors), ("NONE", "certificate", others)] {
         for (n, data) in (1..).zip(certificates) {
             let certificate = Certificate { r#type: "X509", flag, data };

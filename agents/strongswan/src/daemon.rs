@@ -1,12 +1,11 @@
 //! One life of the charon process.
 
-use std::fs::{File, OpenOptions};
 use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use peer::{DriverError, GatewayEvent, GatewayEventKind, Launch};
+use peer::{DriverError, GatewayEvent, GatewayEventKind, Launch, append_private};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde::Serialize;
 use tokio::sync::watch;
@@ -49,7 +48,7 @@ impl Daemon {
                 _ => {}
             }
         }
-        let out = append(&launch.dir.join("charon.out")).map_err(doing("opening charon.out"))?;
+        let out = append_private(&launch.dir.join("charon.out")).map_err(doing("opening charon.out"))?;
         let err = out.try_clone().map_err(doing("opening charon.out"))?;
         let program = found.program.to_string_lossy();
         let mut binds = vec![(launch.dir.clone(), PathBuf::from(MOUNT))];
@@ -218,10 +217,6 @@ impl Drop for Daemon {
 
 pub(crate) fn io_error(gateway: &str, doing: &str, source: io::Error) -> DriverError {
     DriverError::Io { gateway: gateway.into(), doing: doing.into(), source }
-}
-
-fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
 }
 
 /// The last line that the daemon logged, or said before it could log.

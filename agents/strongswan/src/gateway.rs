@@ -5,7 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use peer::{Accepted, DriverError, Gateway, Keys, Launch, Outcome};
+use peer::{Accepted, DriverError, Gateway, Keys, Launch, Outcome, write_private};
 
 use crate::conf::{FILE, LOG, render};
 use crate::daemon::{Daemon, io_error, last_line};
@@ -33,10 +33,8 @@ impl Charon {
         std::fs::create_dir_all(&launch.dir).map_err(|e| io_error(name, "creating the gateway's folder", e))?;
         std::fs::write(launch.dir.join(FILE), render(&found, &launch.config)).map_err(|e| io_error(name, "writing charon.conf", e))?;
         // A folder that is used again must not give the keys of another run.
-        match std::fs::remove_file(launch.dir.join(LOG)) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(io_error(name, "removing an old charon.log", e)),
-            _ => {}
-        }
+        // Keys will be in it, which are nobody else's business.
+        write_private(&launch.dir.join(LOG), "").map_err(|e| io_error(name, "beginning charon.log", e))?;
         let (daemon, spis, accepted) = begin(&found, &launch).await?;
         Ok(Charon { found, launch, daemon, accepted, keys: KeyLog::default(), read: 0, spis })
     }

@@ -21,7 +21,7 @@ fn certified(config: &mut GatewayConfig, ca: &Hierarchy, flaw: Option<Flaw>) {
     let c = &mut config.connections[0];
     let issued = ca.issue(&c.local_id, flaw);
     c.auth.own = AuthMethod::Certificate;
-    (c.auth.certificates, c.auth.private_key) = (issued.certificates, issued.private_key);
+    (c.auth.certificates, c.auth.private_key) = (issued.certificates, issued.private_key.into());
 }
 
 /// `config` wants a certificate of `ca` from its peer.

@@ -154,7 +154,9 @@ fn background(page: &mut Page, scenario: &Scenario) {
 /// Settings of `new` that differ from `old`, as a scenario would write them.
 fn differences(old: &peer::GatewayConfig, new: &peer::GatewayConfig) -> Vec<String> {
     let mut out = Vec::new();
-    let (Ok(before), Ok(after)) = (serde_json::to_value(old), serde_json::to_value(new)) else { return out };
+    let (Ok(before), Ok(after)) = (serde_json::to_value(old.without_secrets()), serde_json::to_value(new.without_secrets())) else {
+        return out;
+    };
     collect(&mut out, "", &before, &after);
     for (old, new) in old.connections.iter().zip(&new.connections) {
         let (old, new) = (children::toml(old), children::toml(new));
@@ -263,6 +265,7 @@ fn toml(value: &Value) -> String {
     match value {
         Value::Text(text) if text.contains('"') && !text.contains(['\'', '\n']) => format!("'{text}'"),
         Value::Text(text) => format!("{text:?}"),
+        Value::Secret(secret) => format!("\"{secret}\""),
         Value::Bool(b) => b.to_string(),
         Value::Int(n) => n.to_string(),
         Value::Float(n) => n.to_string(),
@@ -384,7 +387,7 @@ mod tests {
     #[test]
     fn shows_settings_that_differ() {
         let page = control("layout = \"two-gateways\"");
-        for text in ["west, east", "psk = \"k\"", "dpd-delay = \"1m30s\"", "retransmit-tries = 5"] {
+        for text in ["west, east", "psk = \"sha256:8254c329\"", "dpd-delay = \"1m30s\"", "retransmit-tries = 5"] {
             assert!(page.contains(text), "{text} not in\n{page}");
         }
     }

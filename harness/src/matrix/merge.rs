@@ -65,11 +65,10 @@ fn same(a: &Path, b: &Path) -> bool {
 }
 
 /// Takes the regular files of a folder over; linked where that is possible, since captures are big and nobody changes them.
-fn take(from: &Path, to: &Path) -> Result<(), StoreError> {
-    for name in files(from) {
-        let (from, to) = (from.join(&name), to.join(&name));
-        let folder = to.parent().unwrap_or(&to);
-        let made = std::fs::create_dir_all(folder).and_then(|()| match std::fs::remove_file(&to) {
+fn take(from_dir: &Path, to_dir: &Path) -> Result<(), StoreError> {
+    for name in files(from_dir) {
+        let (from, to) = (from_dir.join(&name), to_dir.join(&name));
+        let made = folders(from_dir, to_dir, Path::new(&name)).and_then(|()| match std::fs::remove_file(&to) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
             _ => Ok(()),
         });
@@ -79,8 +78,24 @@ fn take(from: &Path, to: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Makes the folders that a file is in, as private as they were.
+fn folders(from: &Path, to: &Path, file: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    let mut above: Vec<&Path> = file.ancestors().skip(1).filter(|a| !a.as_os_str().is_empty()).collect();
+    above.reverse();
+    for folder in above {
+        match std::fs::create_dir(to.join(folder)) {
+            Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(e),
+            _ => std::fs::set_permissions(to.join(folder), std::fs::metadata(from.join(folder))?.permissions())?,
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::super::plan::CellId;
     use super::super::results::{CellResult, Status};
     use super::super::store::Record;
@@ -96,6 +111,8 @@ mod tests {
             let evidence = dir.join(record.evidence.clone().unwrap());
             std::fs::create_dir_all(evidence.join("broken")).unwrap();
             std::fs::write(evidence.join("broken/capture"), cell.to_string()).unwrap();
+            peer::make_private_folder(&evidence.join("broken/gateways")).unwrap();
+            peer::write_private(&evidence.join("broken/gateways/log"), "keys").unwrap();
             store.write(&record).unwrap();
         }
         store
@@ -116,7 +133,9 @@ mod tests {
         assert_eq!(merged, whole);
         for cell in &merged.cells {
             let kept = at("merged").join(cell.runs[0].evidence.clone().unwrap()).join("broken/capture");
-            assert_eq!(std::fs::read_to_string(kept).unwrap(), cell.cell.to_string());
+            assert_eq!(std::fs::read_to_string(&kept).unwrap(), cell.cell.to_string());
+            let mode = |name: &str| std::fs::metadata(kept.with_file_name(name)).unwrap().permissions().mode() & 0o777;
+            assert_eq!((mode("gateways"), mode("gateways/log")), (0o700, 0o600));
         }
         // And once more into the same folder.
         assert_eq!(merge(&[at("1"), at("2")], &at("merged")).unwrap(), whole);

@@ -25,7 +25,7 @@ pub fn issue(plan: &mut Plan, now: i64) {
         for connection in &mut gateway.config.connections {
             if let Some((certificates, private_key)) = &own {
                 connection.auth.certificates.clone_from(certificates);
-                connection.auth.private_key.clone_from(private_key);
+                connection.auth.private_key = private_key.clone().into();
             }
             let unused = BTreeSet::from([CertificateKey::default()]);
             for name in gateway.certificates.trust.get(&connection.name).into_iter().flatten() {
@@ -129,7 +129,7 @@ mod tests {
         assert_eq!((west.certificates.len(), east.certificates.len()), (3, 1));
         assert_eq!((west.anchors.len(), east.anchors.len()), (1, 1));
         assert_ne!(west.anchors, east.anchors);
-        assert!(!west.private_key.is_empty() && west.private_key != east.private_key);
+        assert!(!west.private_key.expose().is_empty() && west.private_key != east.private_key);
         let again = plan("all.auth = 'certificate'\nwest.certificate = { ca = 'a', intermediates = 2 }\neast.certificate.ca = 'b'");
         assert_eq!(auth(&again, "west"), west, "the same scenario has the same certificates");
     }

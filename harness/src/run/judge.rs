@@ -196,6 +196,7 @@ pub fn describe(args: &Args) -> String {
 fn value(v: &Value) -> String {
     match v {
         Value::Text(s) => format!("\"{s}\""),
+        Value::Secret(secret) => format!("\"{secret}\""),
         Value::Bool(b) => b.to_string(),
         Value::Int(n) => n.to_string(),
         Value::Float(n) => n.to_string(),

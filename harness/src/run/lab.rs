@@ -234,6 +234,9 @@ async fn start_gateways(
     world: &Rc<World>,
     events: &mpsc::UnboundedSender<GatewayEvent>,
 ) -> Result<BTreeMap<String, Mutex<Box<dyn Gateway>>>, Trouble> {
+    // Their secrets, and the keys that their logs tell, are for who runs the lab.
+    let folder = job.dir.join(artefacts::GATEWAYS);
+    peer::make_private_folder(&folder).map_err(|e| trouble(Whose::Machine, format!("cannot make {}: {e}", folder.display())))?;
     for (name, probe) in &job.probes {
         if let Some(driver) = drivers::find(name) {
             driver.remember(probe);

@@ -176,7 +176,7 @@ pub async fn fetch_keys(lab: &Lab) -> bool {
         let keys = g.keys().await;
         let new = lab.judge.borrow_mut().add_keys(keys);
         if let Some(new) = new {
-            lab.ledger.emit(What::Keys(new));
+            lab.ledger.emit(What::Keys { of: new.names() });
         }
     }
     all

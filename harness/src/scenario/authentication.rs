@@ -36,7 +36,7 @@ pub(super) fn authentication((own, name): (&Args, &str), (peer, peer_name): (&Ar
         let text = |key: &str| own.text(key).or(client.text(key)).map(str::to_owned);
         EapLogin {
             user: text("eap-user").unwrap_or_else(|| default_id(client, client_name)),
-            password: text("eap-password").unwrap_or_else(|| COMMON_PASSWORD.to_owned()),
+            password: own.secret("eap-password").or(client.secret("eap-password")).unwrap_or_else(|| COMMON_PASSWORD.into()),
         }
     };
     Authentication {
@@ -128,7 +128,7 @@ mod tests {
         assert_eq!((at_server.own, at_server.peer), (AuthMethod::Psk, AuthMethod::EapMd5));
         assert_eq!(at_client.eap, at_server.eap);
         assert_eq!(at_client.eap.unwrap().user, "carol");
-        let other = authentication((&args(&[("eap-password", "other")]), "east"), (&client, "west"));
+        let other = authentication((&Args::default().with("eap-password", Value::Secret("other".into())), "east"), (&client, "west"));
         assert_eq!(other.eap.unwrap(), EapLogin { user: "carol".into(), password: "other".into() });
     }
 

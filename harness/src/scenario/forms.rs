@@ -9,7 +9,7 @@ use crate::schema::{Kind, Param};
 /// The accepted form of a kind, as in "must be …".
 pub(crate) fn form_of(kind: Kind) -> String {
     match kind {
-        Kind::Text => "text".into(),
+        Kind::Text | Kind::Secret => "text".into(),
         Kind::Bool => "`true` or `false`".into(),
         Kind::Int(low, i64::MAX) => format!("a whole number from {low}"),
         Kind::Int(low, high) => format!("a whole number, {low} to {high}"),
@@ -63,7 +63,7 @@ pub(super) fn example(kind: Kind) -> String {
         Kind::Word(words) => format!("\"{}\"", words.first().copied().unwrap_or_default()),
         Kind::List(item) => format!("[{}]", example(*item)),
         Kind::Table(_) => "{ … }".into(),
-        Kind::Text => "\"…\"".into(),
+        Kind::Text | Kind::Secret => "\"…\"".into(),
         Kind::Node | Kind::Host => "\"<node>\"".into(),
         Kind::Gateway => "\"<gateway>\"".into(),
         Kind::Step => "\"<step>\"".into(),

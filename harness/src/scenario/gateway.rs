@@ -13,11 +13,11 @@ const AMOUNT: Kind = Kind::Int(0, i64::MAX);
 /// All settings of a gateway. Lists of proposals use strongSwan's notation.
 pub const PARAMS: &[Param] = &[
     Param::default("ike", Kind::Word(&["v1-main", "v1-aggressive", "v2"]), "\"v2\"", "IKE version and mode"),
-    Param::optional("psk", Kind::Text, "pre-shared key; default: one common key"),
+    Param::optional("psk", Kind::Secret, "pre-shared key; default: one common key"),
     Param::default("auth", AUTH, "\"psk\"", "how it proves who it is (RFC 7296 §2.15, §2.16)"),
     Param::optional("peer-auth", AUTH, "how the peer must prove itself; default: the peer's own `auth`"),
     Param::optional("eap-user", Kind::Text, "EAP identity; default: own identity; of a server: the peer's"),
-    Param::optional("eap-password", Kind::Text, "EAP password; default: one common password"),
+    Param::optional("eap-password", Kind::Secret, "EAP password; default: one common password"),
     Param::optional(
         "certificate",
         Kind::Table(CERTIFICATE),

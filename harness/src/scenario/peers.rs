@@ -142,7 +142,7 @@ fn connection(
         remote,
         local_id: default_id(own, &node.name),
         remote_id: own.text("peer-id").map_or_else(|| default_id(peers, &peer.name), str::to_owned),
-        psk: own.text("psk").unwrap_or(COMMON_PSK).to_owned(),
+        psk: own.secret("psk").unwrap_or_else(|| COMMON_PSK.into()),
         auth: authentication((own, &node.name), (peers, &peer.name)),
         options: options(own),
         ike_proposals: texts("ike-proposals"),

@@ -126,7 +126,7 @@ pub(crate) fn table(params: &[Param]) -> String {
 
 fn kind(kind_of: Kind) -> String {
     match kind_of {
-        Kind::Text => "text".into(),
+        Kind::Text | Kind::Secret => "text".into(),
         Kind::Bool => "boolean".into(),
         Kind::Int(low, i64::MAX) => format!("integer from {low}"),
         Kind::Int(low, high) => format!("integer {low}–{high}"),

@@ -303,6 +303,7 @@ impl<'a> Walker<'a> {
         let plain = || Value::Text(text.to_owned());
         let shown = text.escape_debug();
         match kind {
+            Kind::Secret => Ok(Value::Secret(text.into())),
             Kind::Duration | Kind::Seconds => match humantime::parse_duration(text) {
                 Ok(duration) if matches!(kind, Kind::Seconds) && duration.subsec_nanos() > 0 => Err(Wrong::kind(name, kind)),
                 Ok(duration) if duration <= LONGEST => Ok(Value::Duration(duration)),

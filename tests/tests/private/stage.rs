@@ -35,6 +35,11 @@ impl Stage {
         self.folder.path().join(name)
     }
 
+    /// Runs the program, as the user who runs the tests.
+    pub fn run(&self, arguments: &[&str]) -> Result<Output, Failed> {
+        self.finish(Command::new(processes::binary()), arguments)
+    }
+
     /// Runs the program where namespaces are refused. Needs root to set the stage.
     pub fn run_without_namespaces(&self, arguments: &[&str]) -> Result<Output, Failed> {
         // Where everybody can read them.

@@ -64,7 +64,7 @@ impl IkeSa {
         match c.auth.own {
             AuthMethod::Psk => {
                 let keys = self.keys.as_ref().ok_or("no keys")?;
-                all.push(parts::auth(METHOD_PSK, shared_key_mac(keys.prf, c.psk.as_bytes(), &octets)));
+                all.push(parts::auth(METHOD_PSK, shared_key_mac(keys.prf, c.psk.expose().as_bytes(), &octets)));
             }
             AuthMethod::Certificate => {
                 all.extend(c.auth.certificates.iter().map(|der| parts::certificate(der)));
@@ -87,7 +87,7 @@ impl IkeSa {
             _ if ctx.config.misbehave.switches.accept_any_auth => Ok(()),
             AuthMethod::Psk if told == METHOD_PSK => {
                 let keys = self.keys.as_ref().ok_or("no keys")?;
-                let right = shared_key_mac(keys.prf, c.psk.as_bytes(), &octets);
+                let right = shared_key_mac(keys.prf, c.psk.expose().as_bytes(), &octets);
                 if same(&right, data) { Ok(()) } else { Err("the AUTH payload does not fit the pre-shared key".into()) }
             }
             AuthMethod::Certificate => certificates::verify(&c.auth, &content.certificates(), id, ctx.wall, (told, data), &octets),

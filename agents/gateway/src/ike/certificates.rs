@@ -13,7 +13,7 @@ pub(crate) fn hashes(anchors: &[Vec<u8>]) -> Vec<u8> {
 
 /// Authentication method and data of our AUTH. `hashes`: RFC 7427 hash algorithms that the peer has announced.
 pub(crate) fn sign(auth: &Authentication, hashes: &[u16], octets: &[u8], rng: &mut Rng) -> Result<(u8, Vec<u8>), String> {
-    let key = PrivateKey::from_pkcs8_der(&auth.private_key).map_err(|e| format!("own private key: {e}"))?;
+    let key = PrivateKey::from_pkcs8_der(auth.private_key.expose()).map_err(|e| format!("own private key: {e}"))?;
     let scheme = schemes_for(&key.public(), hashes);
     let signature = key.sign(scheme, octets, rng).map_err(|e| format!("own signature: {e}"))?;
     Ok((scheme.method(), scheme.auth_data(&signature)))

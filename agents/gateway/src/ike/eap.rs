@@ -124,7 +124,7 @@ impl Eap {
         }
         match (self.method, kind) {
             (AuthMethod::EapMd5, TYPE_MD5) => {
-                let right = md5_response(id, &self.login.password, &self.challenge);
+                let right = md5_response(id, self.login.password.expose(), &self.challenge);
                 if data.get(1..17).is_some_and(|told| same(told, &right)) {
                     Step::Success(end(SUCCESS, id))
                 } else {
@@ -153,7 +153,7 @@ impl Eap {
             return Step::Failure(end(FAILURE, id), "the MSCHAPv2 response is cut short".into());
         };
         let shared =
-            MsChapV2 { authenticator_challenge: self.challenge, peer_challenge: peer, user: &user, password: &self.login.password };
+            MsChapV2 { authenticator_challenge: self.challenge, peer_challenge: peer, user: &user, password: self.login.password.expose() };
         self.id = self.id.wrapping_add(1);
         if user != self.login.user || !same(&response, &shared.nt_response()) {
             let text = format!("E=691 R=0 C={} V=3 M=Authentication failed", hex(&self.challenge));
@@ -180,7 +180,7 @@ impl Eap {
                 let Some(challenge) = data.split_first().and_then(|(n, rest)| rest.get(..usize::from(*n))) else {
                     return failure("the MD5 challenge is cut short");
                 };
-                let answer = md5_response(id, &self.login.password, challenge);
+                let answer = md5_response(id, self.login.password.expose(), challenge);
                 Step::Say(message(RESPONSE, id, TYPE_MD5, &[&[16], answer.as_slice(), self.login.user.as_bytes()].concat()))
             }
             (REQUEST, TYPE_MSCHAPV2, AuthMethod::EapMschapv2) => self.mschapv2_request(id, data),
@@ -192,7 +192,7 @@ impl Eap {
 
     fn as_client(&self, challenge: [u8; 16]) -> MsChapV2<'_> {
         let EapLogin { user, password } = &self.login;
-        MsChapV2 { authenticator_challenge: challenge, peer_challenge: self.challenge, user, password }
+        MsChapV2 { authenticator_challenge: challenge, peer_challenge: self.challenge, user, password: password.expose() }
     }
 
     fn mschapv2_request(&mut self, id: u8, data: &[u8]) -> Step {

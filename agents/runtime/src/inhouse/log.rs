@@ -1,6 +1,6 @@
 //! The gateway's log: a JSON object per line.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
@@ -19,7 +19,7 @@ pub(crate) struct Log {
 impl Log {
     /// Continues the log at `path`.
     pub(crate) fn open(path: &Path) -> std::io::Result<Log> {
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        let file = peer::append_private(path)?;
         Ok(Log { file: BufWriter::new(file), left: LIMIT, last: "nothing logged".into() })
     }
 

@@ -146,11 +146,11 @@ impl Machine for Pipe {
         let c = self.birth.config.connections[0].clone();
         match command {
             Command::Initiate(name) if name != c.name => return Err(format!("there is no {name}")),
-            Command::Initiate(name) if c.psk == "never" => {
+            Command::Initiate(name) if c.psk.expose() == "never" => {
                 let text = "as if it were tried".to_owned();
                 self.effects.push_back(Effect::Log(LogEntry { at: now.0.as_secs_f64(), connection: Some(name), ike_sa: None, text }));
             }
-            Command::Initiate(_) if c.psk == "slow" => {
+            Command::Initiate(_) if c.psk.expose() == "slow" => {
                 // Stands for a signature on a busy machine.
                 let begun = std::time::Instant::now();
                 while begun.elapsed() < SLOW {}
@@ -159,12 +159,12 @@ impl Machine for Pipe {
                 self.diary.add(Seen::Tick(now));
                 self.unsent = true;
             }
-            Command::Initiate(name) if c.psk == "wrong" => {
+            Command::Initiate(name) if c.psk.expose() == "wrong" => {
                 self.effects.push_back(Effect::Failed { connection: name, reason: "AUTHENTICATION_FAILED".into() });
             }
             Command::Initiate(name) => {
                 // Otherwise another child is still missing.
-                self.up = c.psk != "half";
+                self.up = c.psk.expose() != "half";
                 self.event(GatewayEventKind::ChildUp { connection: name.clone(), child: name, spi_in: 1, spi_out: 1 });
                 // On purpose after the news.
                 self.effects.push_back(Effect::Keys(self.keys()));

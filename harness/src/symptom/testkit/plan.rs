@@ -46,7 +46,7 @@ fn gateway(name: &str, local: &str, peer: &str) -> GatewayPlan {
     let connection = Connection {
         local_id: String::new(),
         remote_id: String::new(),
-        psk: String::new(),
+        psk: peer::Secret::default(),
         ..Connection::plain(name, peer, addr(local), None)
     };
     let config = GatewayConfig { name: name.into(), connections: vec![connection], ..GatewayConfig::default() };

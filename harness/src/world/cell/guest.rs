@@ -156,6 +156,8 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
         let (kind, target) = (entry.file_type()?, to.join(entry.file_name()));
         if kind.is_dir() {
             copy(&entry.path(), &target)?;
+            // What is private inside is private outside.
+            std::fs::set_permissions(target, entry.metadata()?.permissions())?;
         } else if kind.is_file() {
             std::fs::copy(entry.path(), target)?;
         }
