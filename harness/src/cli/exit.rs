@@ -79,6 +79,17 @@ impl CliError {
     }
 }
 
+/// What a command's end is passed on as: its status, or 128 and the signal's number, as shells do.
+pub fn of_command(status: std::process::ExitStatus) -> i32 {
+    use std::os::unix::process::ExitStatusExt;
+    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+}
+
+/// Ends this program as a command has ended that it ran for somebody.
+pub fn pass_on(status: std::process::ExitStatus) -> ! {
+    std::process::exit(of_command(status))
+}
+
 impl From<Exit> for std::process::ExitCode {
     fn from(exit: Exit) -> Self {
         std::process::ExitCode::from(exit as u8)

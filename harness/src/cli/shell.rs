@@ -3,12 +3,10 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
-use serde::Deserialize;
-
-use super::exit::{CliError, Exit};
+use super::exit::{self, CliError, Exit};
 use crate::run::artefacts;
-use crate::world::cell::enter_cell;
+use crate::world::cell::{Kept, enter_cell};
+use clap::Args;
 
 /// Arguments of `shell`.
 #[derive(Debug, Args)]
@@ -22,13 +20,7 @@ pub struct ShellArgs {
     pub command: Vec<String>,
 }
 
-#[derive(Deserialize)]
-struct Cell {
-    pid: u32,
-    nodes: std::collections::BTreeMap<String, i32>,
-}
-
-/// Enters a node; returns when the shell or command has ended.
+/// Enters a node; ends this program as the shell or command ends. Returns only what went wrong before.
 pub fn shell(args: &ShellArgs) -> Result<Exit, CliError> {
     let mut found = Vec::new();
     find(&args.run, 0, &mut found);
@@ -41,17 +33,16 @@ pub fn shell(args: &ShellArgs) -> Result<Exit, CliError> {
         }
     };
     let text = std::fs::read_to_string(file).map_err(|e| CliError::wrong(format!("{}: {e}", file.display())))?;
-    let cell: Cell = serde_json::from_str(&text).map_err(|e| CliError::wrong(format!("{}: {e}", file.display())))?;
-    let fd = cell.nodes.get(&args.node).ok_or_else(|| {
-        let names: Vec<&str> = cell.nodes.keys().map(String::as_str).collect();
-        CliError::wrong(format!("no node `{}`; there are: {}", args.node, names.join(", ")))
-    })?;
+    let cell: Kept = serde_json::from_str(&text).map_err(|e| CliError::wrong(format!("{}: {e}", file.display())))?;
+    if !cell.nodes().any(|node| node == args.node) {
+        let names: Vec<&str> = cell.nodes().collect();
+        return Err(CliError::wrong(format!("no node `{}`; there are: {}", args.node, names.join(", "))));
+    }
     let command =
         if args.command.is_empty() { vec![std::env::var("SHELL").unwrap_or_else(|_| "/bin/sh".to_owned())] } else { args.command.clone() };
     let command: Vec<OsString> = command.into_iter().map(OsString::from).collect();
-    let status = enter_cell(cell.pid, *fd, &command)
-        .map_err(|e| CliError::machine(format!("cannot enter the cell (is the run with --keep still there?): {e}")))?;
-    Ok(if status.success() { Exit::Expected } else { Exit::Unexpected })
+    let status = enter_cell(&cell, &args.node, &command).map_err(|e| CliError::machine(e.to_string()))?;
+    exit::pass_on(status)
 }
 
 /// Cell files of sides that are still alive.

@@ -22,7 +22,7 @@ use crate::event::Event;
 use crate::report::{Reporter, RunInfo, ScenarioResult};
 use crate::scenario::model::{Plan, Scenario, Side};
 use crate::time::Timestamp;
-use crate::world::cell::{CellError, CellHandle};
+use crate::world::cell::{CellError, CellHandle, Kept};
 use crate::world::pocket::Pocket;
 
 /// How to run.
@@ -295,9 +295,9 @@ async fn cell(
     }
     match report {
         Some(report) if job.keep => {
-            let pid = cell.first_pid();
-            let text = serde_json::json!({ "pid": pid, "nodes": nodes_of(&job.dir) }).to_string();
-            std::fs::write(job.dir.join(artefacts::CELL), text).map_err(|e| machine(e.to_string()))?;
+            let kept = Kept::of(cell.first_pid(), &nodes_of(&job.dir)).and_then(|kept| Ok(serde_json::to_string(&kept)?));
+            let told = kept.and_then(|text| std::fs::write(job.dir.join(artefacts::CELL), text));
+            told.map_err(|e| machine(format!("cannot tell how to enter the cell: {e}")))?;
             Ok((report, Some(cell)))
         }
         Some(report) => {

@@ -165,17 +165,21 @@ pub fn enter_network(path: &str) -> Result<(), Refusal> {
     setns(&file, CloneFlags::CLONE_NEWNET).map_err(|e| Refusal::new(format!("enter network namespace {path}"), e, PRIVILEGE))
 }
 
-/// Moves this (single-threaded) process into all namespaces of a cell, and into the network namespace that the cell's
-/// first process holds open as `node`. Only children will be inside the process-id namespace.
-pub fn enter_cell_of(first_pid: u32, node: RawFd) -> Result<(), Refusal> {
-    let gone = "is the run still being kept? `faultlab shell` needs `faultlab run --keep`";
-    let open = |what: String| {
-        let path = format!("/proc/{first_pid}/{what}");
-        File::open(&path).map_err(|e| Refusal::new(format!("open {path}"), e, gone))
-    };
-    // All are opened first: after the mount namespace has changed, /proc is the cell's.
-    let (user, pid, mnt) = (open("ns/user".into())?, open("ns/pid".into())?, open("ns/mnt".into())?);
-    let net = open(format!("fd/{node}"))?;
+/// The namespaces of a cell and of one of its nodes, open.
+#[derive(Debug)]
+pub struct Opened {
+    /// The cell's user namespace.
+    pub user: File,
+    /// Its process-id namespace.
+    pub pid: File,
+    /// Its mount namespace.
+    pub mnt: File,
+    /// The node's network namespace.
+    pub net: File,
+}
+
+/// Moves this (single-threaded) process into them. Only children will be inside the process-id namespace.
+pub fn enter_cell_of(Opened { user, pid, mnt, net }: Opened) -> Result<(), Refusal> {
     let own = File::open("/proc/self/ns/user").map_err(|e| Refusal::new("open /proc/self/ns/user", e, "is /proc mounted?"))?;
     if identity(&own) != identity(&user) {
         setns(&user, CloneFlags::CLONE_NEWUSER).map_err(|e| Refusal::new("enter the cell's user namespace", e, PRIVILEGE))?;

@@ -1,16 +1,22 @@
-//! Starting programs inside nodes: `__enter` (by the cell, for daemons) and `__join` (from outside, for shells).
+//! Starting programs inside nodes: `__enter` (by the cell, for daemons) and `__join` (from outside, for shells), with `__guard`
+//! as its part inside.
 
 use std::ffi::OsString;
-use std::os::fd::RawFd;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 
-use super::super::namespaces::{self, Refusal};
-use super::{ENTER, JOIN, die_with_parent};
-use crate::cli::exit::Exit;
+use rustix::io::FdFlags;
+use rustix::pipe::PipeFlags;
 
-/// Exit status of `__enter` and `__join` when the program could not be started, as a shell would say it.
+use super::super::namespaces::{self, Refusal};
+use super::kept::{FINDING, Kept};
+use super::{ENTER, GUARD, JOIN, die_with_parent, guard};
+use crate::cli::exit::{self, Exit};
+
+/// Exit status of `__enter` when the program could not be started, as a shell would say it.
 const NOT_STARTED: i32 = 127;
 
 /// Arguments that make this program enter a node's network namespace and become another program.
@@ -56,38 +62,53 @@ fn try_enter(mut args: impl Iterator<Item = OsString>) -> Result<std::convert::I
     Err(Refusal::new(format!("start {program}"), error, "is it installed?"))
 }
 
-/// Runs a program inside a node of a kept cell, with this process's terminal. `first_pid` is the cell's first process as
-/// seen from here, `node_ns_fd` the descriptor of the node's namespace in it.
-pub fn enter_cell(first_pid: u32, node_ns_fd: RawFd, program: &[OsString]) -> std::io::Result<ExitStatus> {
+/// Runs a program inside a node of a kept cell, with this process's terminal. It ends with this process.
+pub fn enter_cell(cell: &Kept, node: &str, program: &[OsString]) -> Result<ExitStatus, Refusal> {
+    let refused = |e: io::Error| Refusal::new("enter the cell", e, "the limit of processes or of open files may be reached");
+    let _heed = guard::leave_keys_to_the_command()?;
+    // Its other end is kept by this process alone, and ends with it.
+    let (lifeline, _held) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(|e| refused(e.into()))?;
+    rustix::io::fcntl_setfd(&lifeline, FdFlags::empty()).map_err(|e| refused(e.into()))?;
+    let kept = serde_json::to_string(cell).map_err(|e| refused(e.into()))?;
     // The mount namespace can be changed only by a process with one thread, hence another one.
     let mut join = Command::new("/proc/self/exe");
-    join.arg(JOIN).arg(first_pid.to_string()).arg(node_ns_fd.to_string()).arg("--").args(program);
-    join.status()
+    join.arg(JOIN).arg(std::process::id().to_string()).arg(kept).arg(node).arg(lifeline.as_raw_fd().to_string());
+    join.arg("--").args(program);
+    join.status().map_err(refused)
 }
 
-/// `__join PID FD -- PROGRAM ARGUMENTS…`
+/// `__join PARENT CELL NODE LIFELINE -- PROGRAM ARGUMENTS…`
 pub(super) fn join(args: impl Iterator<Item = OsString>) -> i32 {
     match try_join(args) {
-        Ok(status) => status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
+        Ok(status) => exit::of_command(status),
         Err(refusal) => complain(JOIN, &refusal),
     }
 }
 
 fn try_join(mut args: impl Iterator<Item = OsString>) -> Result<ExitStatus, Refusal> {
-    let pid = number(&text(args.next())?)?;
-    let node = number(&text(args.next())?)?;
-    let _dashes = text(args.next())?;
-    let program = text(args.next())?;
-    namespaces::enter_cell_of(pid, node)?;
-    let status = Command::new(&program).args(args).current_dir("/").status();
-    status.map_err(|e| Refusal::new(format!("start {program}"), e, "is it installed?"))
+    die_with_parent(Some(number(&text(args.next())?)?))?;
+    let cell: Kept = serde_json::from_str(&text(args.next())?).map_err(|e| usage(e.to_string()))?;
+    let node = text(args.next())?;
+    namespaces::enter_cell_of(cell.open(&node)?)?;
+    let _heed = guard::leave_keys_to_the_command()?;
+    // In the cell's process-id namespace, where it sees what belongs to the command.
+    let status = Command::new("/proc/self/exe").arg(GUARD).args(args).status();
+    status.map_err(|e| Refusal::new("enter the cell's process-id namespace", e, "the limit of processes may be reached"))
 }
 
-fn text(arg: Option<OsString>) -> Result<String, Refusal> {
+/// `__guard LIFELINE -- PROGRAM ARGUMENTS…`
+pub(super) fn guard(args: impl Iterator<Item = OsString>) -> i32 {
+    match guard::run(args) {
+        Ok(status) => exit::of_command(status),
+        Err(refusal) => complain(GUARD, &refusal),
+    }
+}
+
+pub(super) fn text(arg: Option<OsString>) -> Result<String, Refusal> {
     arg.and_then(|a| a.into_string().ok()).ok_or_else(|| usage("a missing or unreadable argument".into()))
 }
 
-fn number<T: std::str::FromStr>(text: &str) -> Result<T, Refusal> {
+pub(super) fn number<T: std::str::FromStr>(text: &str) -> Result<T, Refusal> {
     text.parse().map_err(|_| usage(format!("`{text}` where a number belongs")))
 }
 
@@ -97,5 +118,9 @@ fn usage(what: String) -> Refusal {
 
 fn complain(word: &str, refusal: &Refusal) -> i32 {
     crate::report::to_stderr(&format!("faultlab {word}: {refusal}"));
-    if refusal.tried.starts_with("start ") { NOT_STARTED } else { Exit::Machine as i32 }
+    match refusal.tried.as_str() {
+        FINDING => Exit::Wrong as i32,
+        tried if tried.starts_with("start ") => NOT_STARTED,
+        _ => Exit::Machine as i32,
+    }
 }

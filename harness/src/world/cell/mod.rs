@@ -12,8 +12,10 @@
 
 mod enter;
 mod first;
+mod guard;
 mod guest;
 mod handle;
+mod kept;
 mod pocket;
 
 pub(super) use enter::enter_args;
@@ -21,6 +23,7 @@ pub use enter::enter_cell;
 pub use first::EventSink;
 pub use guest::publish;
 pub use handle::{CellError, CellExit, CellHandle};
+pub use kept::Kept;
 
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +45,7 @@ const OUTER: &str = "__cell-outer";
 const FIRST: &str = "__cell";
 const ENTER: &str = "__enter";
 const JOIN: &str = "__join";
+const GUARD: &str = "__guard";
 const POCKET_OUTER: &str = "__pocket-outer";
 const POCKET_FIRST: &str = "__pocket-first";
 const POCKET_TRIAL: &str = "__pocket-trial";
@@ -56,6 +60,7 @@ pub fn entry(cell_main: fn(Vec<u8>, EventSink) -> i32) {
         Some(FIRST) => first::first(cell_main),
         Some(ENTER) => enter::enter(args),
         Some(JOIN) => enter::join(args),
+        Some(GUARD) => enter::guard(args),
         Some(POCKET_OUTER) => pocket::outer(args.next(), args.next()),
         Some(POCKET_TRIAL) => pocket::trial(),
         Some(POCKET_FIRST) => pocket::first(args.next(), args.next()),
