@@ -7,6 +7,7 @@ pub mod event;
 pub mod filter;
 pub mod limits;
 pub mod matrix;
+pub mod name;
 pub mod report;
 pub mod run;
 pub mod scenario;

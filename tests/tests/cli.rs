@@ -79,6 +79,20 @@ fn broken_toml_is_shown_with_its_position() {
 }
 
 #[test]
+fn a_file_whose_name_leads_elsewhere_is_no_scenario() {
+    let text = std::fs::read_to_string(root().join("scenarios/authentication/psk-mismatch-v2.toml")).expect("readable");
+    for name in ["...toml", "..toml", "-x.toml", "A.toml", "a b.toml", "a_b.toml"] {
+        let (dir, path) = file(name, &text);
+        let evidence = dir.path().join("below/evidence").display().to_string();
+        for command in [&["check"][..], &["show"], &["run", "--evidence", &evidence], &["matrix", "--out", &evidence]] {
+            let all: Vec<&str> = command[..1].iter().copied().chain([path.as_str()]).chain(command[1..].iter().copied()).collect();
+            assert!(says(&all, 2).contains("cannot be a name"), "{all:?}");
+        }
+        assert!(!dir.path().join("below").exists(), "{name}");
+    }
+}
+
+#[test]
 fn all_mistakes_are_shown_at_once() {
     let (_dir, path) = file(
         "y.toml",

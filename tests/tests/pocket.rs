@@ -124,7 +124,8 @@ fn same_timings() -> Result<(), Failed> {
         for round in 0..3 {
             let folder = tempfile::tempdir()?;
             reproduced(&run(what, pairing, folder.path(), false, None, || {})?)?;
-            let sides = [Side::Broken, Side::Fixed].map(|side| artefacts::side_dir(folder.path(), "run", what, side));
+            let id = what.parse().map_err(|e| format!("{e}"))?;
+            let sides = [Side::Broken, Side::Fixed].map(|side| artefacts::side_dir(folder.path(), "run", &id, side));
             let captures = sides.iter().map(|d| d.join(artefacts::CAPTURE)).filter(|c| c.exists());
             let wires: Vec<Wire> = captures.map(|c| wire(&c)).collect::<Result<_, _>>()?;
             match &first {

@@ -22,7 +22,7 @@ pub fn report(results: &Results) -> Report {
 }
 
 fn case(cell: &CellResult) -> TestCase {
-    let mut case = TestCase::new(cell.cell.scenario.clone(), status(cell));
+    let mut case = TestCase::new(cell.cell.scenario.as_str(), status(cell));
     let elapsed = cell.runs.iter().map(|r| r.elapsed_ms).sum();
     // Services that show JUnit tell cases apart by class and name.
     case.set_classname(format!("{}.{}", cell.cell.pairing, cell.cell.world.name())).set_time(Duration::from_millis(elapsed));

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use sha1::{Digest, Sha1};
 
+use crate::name::PathName;
 use crate::run::drivers::Pairing;
 use crate::run::worlds::WorldKind;
 use crate::scenario::model::Scenario;
@@ -15,11 +17,29 @@ use crate::scenario::model::Scenario;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CellId {
     /// Id of the scenario.
-    pub scenario: String,
+    pub scenario: PathName,
     /// Who plays whom: `A:B`.
+    #[serde(deserialize_with = "pairing")]
     pub pairing: String,
     /// Whose kernel.
     pub world: WorldKind,
+}
+
+/// Reads who plays whom, which becomes a part of paths. Whether these implementations are known does not matter here.
+pub(super) fn pairing<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let sides = text.split_once(':').map(|(first, others)| (first.parse::<PathName>(), others.parse::<PathName>()));
+    match sides {
+        Some((Ok(_), Ok(_))) => Ok(text),
+        _ => Err(D::Error::custom(format!("`{}` is no pairing A:B", text.escape_debug()))),
+    }
+}
+
+/// Reads several of them.
+pub(super) fn pairings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    struct One(#[serde(deserialize_with = "pairing")] String);
+    Ok(Vec::<One>::deserialize(deserializer)?.into_iter().map(|one| one.0).collect())
 }
 
 impl fmt::Display for CellId {
@@ -68,10 +88,13 @@ impl FromStr for Shard {
 }
 
 /// All cells: scenario by scenario, then pairing by pairing, then world by world.
-pub fn cells<'a>(scenarios: impl IntoIterator<Item = &'a str>, pairings: &[String], worlds: &[WorldKind]) -> Vec<CellId> {
+pub fn cells<'a>(scenarios: impl IntoIterator<Item = &'a PathName>, pairings: &[String], worlds: &[WorldKind]) -> Vec<CellId> {
     let columns = || pairings.iter().flat_map(|p| worlds.iter().map(move |w| (p, *w)));
-    let cell =
-        |scenario: &str, (pairing, world): (&String, WorldKind)| CellId { scenario: scenario.to_owned(), pairing: pairing.clone(), world };
+    let cell = |scenario: &PathName, (pairing, world): (&String, WorldKind)| CellId {
+        scenario: scenario.clone(),
+        pairing: pairing.clone(),
+        world,
+    };
     scenarios.into_iter().flat_map(|s| columns().map(move |c| cell(s, c))).collect()
 }
 
@@ -96,9 +119,9 @@ mod tests {
     use super::*;
 
     fn some_cells() -> Vec<CellId> {
-        let scenarios: Vec<String> = (0..50).map(|n| format!("scenario-{n}")).collect();
+        let scenarios: Vec<PathName> = (0..50).map(|n| format!("scenario-{n}").parse().unwrap()).collect();
         let pairings: Vec<String> = ["a:a", "a:b", "b:a", "b:b"].map(str::to_owned).into();
-        cells(scenarios.iter().map(String::as_str), &pairings, &WorldKind::ALL)
+        cells(&scenarios, &pairings, &WorldKind::ALL)
     }
 
     #[test]
@@ -127,7 +150,7 @@ mod tests {
     #[test]
     fn a_cell_stays_in_its_shard_whatever_else_there_is() {
         // Fixed values: shards of different machines, and of different days, must agree.
-        let cell = CellId { scenario: "psk-mismatch-v2".into(), pairing: "strongswan:strongswan".into(), world: WorldKind::Host };
+        let cell = CellId { scenario: "psk-mismatch-v2".parse().unwrap(), pairing: "strongswan:strongswan".into(), world: WorldKind::Host };
         let in_three = (1..=3).find(|index| Shard { index: *index, count: 3 }.holds(&cell));
         assert_eq!(in_three, Some(1));
     }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::plan::CellId;
-use super::store::{Record, Store, StoreError};
-use super::{run, story};
+use super::store::{Record, Store, StoreError, evidence};
+use super::story;
 use crate::event::Event;
 use crate::report::{Reporter, RunInfo, ScenarioResult};
 use crate::run::outcome::{SideReport, Whose};
@@ -56,7 +56,7 @@ impl Reporter for Recorder<'_, '_> {
     fn scenario_ended(&mut self, result: &ScenarioResult) {
         let cell = CellId { scenario: result.scenario.clone(), pairing: result.pairing.clone(), world: self.world };
         let ran = !result.sides.is_empty();
-        let evidence = run::evidence(&cell, self.attempt);
+        let evidence = evidence(&cell, self.attempt);
         let told = if ran { story::write(&self.shared.store.dir().join(&evidence), &cell, result) } else { Ok(()) };
         if let Err(e) = told {
             self.shared.failed.borrow_mut().get_or_insert(e);

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use super::plan::{self, CellId};
 use super::recorder::{Recorder, Shared, clear};
 use super::results::Results;
-use super::store::{Record, Store, StoreError, column};
+use super::store::{Record, Store, StoreError, column, evidence};
 use crate::run::artefacts;
 use crate::run::drivers::Pairing;
 use crate::run::lack::Lack;
@@ -38,11 +38,6 @@ struct Batch {
     world: WorldKind,
     attempt: u32,
     scenarios: Vec<Scenario>,
-}
-
-/// Folder of a run's evidence, below the results folder.
-pub fn evidence(cell: &CellId, attempt: u32) -> String {
-    format!("{}/{}/{}", artefacts::EVIDENCE, column(cell, attempt), cell.scenario)
 }
 
 /// Runs what has no result yet. Dropping the future ends all cells; results so far are kept. An error: a result cannot be
@@ -96,7 +91,6 @@ fn batches(store: &Store, request: &Request<'_>, shared: &Shared<'_>) -> Result<
 }
 
 async fn batch(batch: &Batch, places: &Arc<Places>, jobs: usize, shared: &Shared<'_>) {
-    let cell = CellId { scenario: String::new(), pairing: batch.pairing.to_string(), world: batch.world };
     let options = Options {
         pairing: Some(batch.pairing.clone()),
         world: batch.world.into(),
@@ -105,7 +99,7 @@ async fn batch(batch: &Batch, places: &Arc<Places>, jobs: usize, shared: &Shared
         keep: false,
         only: None,
         root: shared.store.dir().join(artefacts::EVIDENCE),
-        run: column(&cell, batch.attempt),
+        run: column(&batch.pairing.to_string(), batch.world, batch.attempt),
     };
     let mut recorder = Recorder { shared, world: batch.world, attempt: batch.attempt };
     orchestrate::run_at(places, &batch.scenarios, &options, &mut recorder).await;

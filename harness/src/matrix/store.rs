@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
 
 use super::plan::{self, CellId, Shard};
+use crate::name::PathName;
 use crate::run::artefacts;
 use crate::run::lack::Lack;
 use crate::run::outcome::Whose;
@@ -33,6 +34,7 @@ pub struct Header {
     /// The scenarios, in order.
     pub scenarios: Vec<Row>,
     /// Who plays whom, in order.
+    #[serde(deserialize_with = "plan::pairings")]
     pub pairings: Vec<String>,
     /// Whose kernels, in order.
     pub worlds: Vec<WorldKind>,
@@ -60,7 +62,7 @@ pub struct LeftOut {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     /// Id.
-    pub id: String,
+    pub id: PathName,
     /// Folder below `scenarios/`.
     pub group: String,
     /// One line.
@@ -78,7 +80,7 @@ impl From<&Scenario> for Row {
 impl Header {
     /// The cells of this shard, in order.
     pub fn cells(&self) -> Vec<CellId> {
-        let mut all = plan::cells(self.scenarios.iter().map(|s| s.id.as_str()), &self.pairings, &self.worlds);
+        let mut all = plan::cells(self.scenarios.iter().map(|s| &s.id), &self.pairings, &self.worlds);
         all.retain(|cell| self.shard.holds(cell));
         all
     }
@@ -244,7 +246,15 @@ impl Store {
     pub fn read(&self, cell: &CellId, attempt: u32) -> Result<Option<Record>, StoreError> {
         let path = self.path(cell, attempt);
         match std::fs::read(&path) {
-            Ok(text) => Ok(serde_json::from_slice::<Record>(&text).ok().filter(|r| r.cell == *cell && r.attempt == attempt)),
+            Ok(text) => match serde_json::from_slice::<Record>(&text).ok().filter(|r| r.cell == *cell && r.attempt == attempt) {
+                // Whoever reads a result goes there.
+                Some(record) if record.evidence.as_ref().is_some_and(|e| *e != evidence(cell, attempt)) => Err(StoreError::Unfit(format!(
+                    "{} names evidence that is not its own: `{}`",
+                    path.display(),
+                    record.evidence.unwrap_or_default().escape_debug()
+                ))),
+                record => Ok(record),
+            },
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
             Err(e) => Err(io("read", &path)(e)),
         }
@@ -260,13 +270,18 @@ impl Store {
     }
 
     fn path(&self, cell: &CellId, attempt: u32) -> PathBuf {
-        self.dir.join(artefacts::CELLS).join(column(cell, attempt)).join(format!("{}.json", cell.scenario))
+        self.dir.join(artefacts::CELLS).join(column(&cell.pairing, cell.world, attempt)).join(format!("{}.json", cell.scenario))
     }
 }
 
 /// Folder of a column's runs, below a parent. Artefact stores of CI systems refuse colons in names.
-pub fn column(cell: &CellId, attempt: u32) -> String {
-    format!("{}/{}/{attempt}", cell.pairing.replace(':', "+"), cell.world.name())
+pub fn column(pairing: &str, world: WorldKind, attempt: u32) -> String {
+    format!("{}/{}/{attempt}", pairing.replace(':', "+"), world.name())
+}
+
+/// Folder of a run's evidence, below the results folder.
+pub fn evidence(cell: &CellId, attempt: u32) -> String {
+    format!("{}/{}/{}", artefacts::EVIDENCE, column(&cell.pairing, cell.world, attempt), cell.scenario)
 }
 
 fn lock(dir: &Path) -> Result<File, StoreError> {
@@ -320,7 +335,8 @@ pub(super) mod tests {
 
     /// Two scenarios, one pairing, both worlds.
     pub fn header() -> Header {
-        let row = |id: &str| Row { id: id.into(), group: "nat".into(), title: format!("about {id}"), kind: ScenarioKind::Failure };
+        let row =
+            |id: &str| Row { id: id.parse().unwrap(), group: "nat".into(), title: format!("about {id}"), kind: ScenarioKind::Failure };
         Header {
             format: FORMAT,
             version: "1".into(),
@@ -337,7 +353,7 @@ pub(super) mod tests {
 
     pub fn record(cell: &CellId, attempt: u32, verdict: &str) -> Record {
         let reason = (verdict != "reproduced").then(|| format!("because {verdict}"));
-        let evidence = (verdict != "skipped").then(|| format!("evidence/{}/{}", column(cell, attempt), cell.scenario));
+        let evidence = (verdict != "skipped").then(|| evidence(cell, attempt));
         let again = "faultlab run".to_owned();
         let (verdict, versions) = (verdict.to_owned(), Versions::default());
         let lack = (verdict == "skipped").then_some(Lack::Missing);
@@ -367,6 +383,25 @@ pub(super) mod tests {
         store.write(&record(cell, 1, "reproduced")).unwrap();
         std::fs::write(store.path(cell, 1), "{\"cell\":").unwrap();
         assert_eq!(store.read(cell, 1).unwrap(), None);
+    }
+
+    #[test]
+    fn names_and_evidence_that_lead_elsewhere_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::create(dir.path(), header()).unwrap();
+        let cell = store.header.cells().remove(0);
+        for evidence in ["..", "/etc", "evidence/../..", "evidence/a+b/host/2/one"] {
+            store.write(&Record { evidence: Some(evidence.into()), ..record(&cell, 1, "reproduced") }).unwrap();
+            let refused = store.read(&cell, 1).unwrap_err().to_string();
+            assert!(refused.contains(evidence) && refused.contains("not its own"), "{refused}");
+        }
+        for (place, name) in [("/scenarios/0/id", ".."), ("/scenarios/0/id", "a/b"), ("/pairings/0", "../..:b"), ("/pairings/0", "a")] {
+            let mut forged = serde_json::to_value(header()).unwrap();
+            *forged.pointer_mut(place).unwrap() = name.into();
+            write(&dir.path().join(artefacts::MATRIX), &forged).unwrap();
+            let refused = Store::open(dir.path()).unwrap_err().to_string();
+            assert!(refused.contains(&format!("`{name}`")), "{refused}");
+        }
     }
 
     #[test]

@@ -41,7 +41,7 @@ impl Reporter for Junit {
 fn report(pairing: &str, results: &[ScenarioResult], elapsed: Duration) -> Report {
     let mut suite = TestSuite::new(format!("faultlab {pairing}"));
     for r in results {
-        let mut case = TestCase::new(r.scenario.clone(), status(&r.verdict));
+        let mut case = TestCase::new(r.scenario.as_str(), status(&r.verdict));
         case.set_classname("faultlab").set_time(r.elapsed);
         case.set_system_out(super::human::explain(r, false));
         suite.add_test_case(case);

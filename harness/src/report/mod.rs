@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::event::Event;
+use crate::name::PathName;
 use crate::run::outcome::{SideReport, Verdict, Whose};
 use crate::run::versions::Versions;
 use crate::scenario::model::{Scenario, ScenarioKind, Side};
@@ -66,7 +67,7 @@ pub struct RunInfo<'a> {
 #[derive(Debug, Clone, Serialize)]
 pub struct ScenarioResult {
     /// The scenario's id.
-    pub scenario: String,
+    pub scenario: PathName,
     /// Failure, or a control.
     pub kind: ScenarioKind,
     /// Its title.

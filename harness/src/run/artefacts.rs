@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::name::PathName;
 use crate::scenario::model::Side;
 
 /// All packets of the run.
@@ -47,6 +48,6 @@ pub const LOCK: &str = "lock";
 pub const DEFAULT_ROOT: &str = "target/faultlab";
 
 /// Folder of one side.
-pub fn side_dir(root: &Path, run: &str, scenario: &str, side: Side) -> PathBuf {
+pub fn side_dir(root: &Path, run: &str, scenario: &PathName, side: Side) -> PathBuf {
     root.join(run).join(scenario).join(side.name())
 }

@@ -10,13 +10,14 @@ use peer::{Capability, GatewayConfig};
 use serde::{Deserialize, Serialize};
 
 use super::certificates::Certificates;
+use crate::name::PathName;
 use crate::schema::Args;
 
 /// A checked scenario file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scenario {
     /// File stem: `ike-udp500-silent-drop`.
-    pub id: String,
+    pub id: PathName,
     /// Where it was read from, for messages.
     pub file: String,
     /// Folder below `scenarios/`: `reachability`, `nat` …

@@ -16,6 +16,7 @@ use super::moves;
 use super::peers::{self, Peers};
 use super::sections::VIRTUAL_TIME;
 use super::walk::Walker;
+use crate::name::PathName;
 use crate::schema::{Args, Value};
 
 /// Builds both sides; reports what does not make sense as a whole.
@@ -23,6 +24,7 @@ pub(super) fn build(walker: &mut Walker<'_>, checked: Checked) -> Option<Scenari
     let control = checked.scenario.text("kind") == Some("control");
     whole(walker, &checked, control);
     // With mistakes in the parts, doubts about the whole would only be noise.
+    let id = named(walker);
     if !walker.found.is_empty() {
         return None;
     }
@@ -71,7 +73,7 @@ pub(super) fn build(walker: &mut Walker<'_>, checked: Checked) -> Option<Scenari
         children::doubts(walker, &checked, plan);
     }
     Some(Scenario {
-        id: walker.source.id.clone(),
+        id: id?,
         file: walker.source.name.clone(),
         group: walker.source.group.clone(),
         title: title("title"),
@@ -89,6 +91,15 @@ pub(super) fn build(walker: &mut Walker<'_>, checked: Checked) -> Option<Scenari
         fixed,
         fix_about: checked.fix.map(|f| f.about).unwrap_or_default(),
     })
+}
+
+/// The file's name, which its evidence is filed under.
+fn named(walker: &mut Walker<'_>) -> Option<PathName> {
+    let name = walker.source.id.parse::<PathName>();
+    if let Err(e) = &name {
+        walker.mistake("bad-name", 0..0, e.to_string(), "", ["a scenario is called as its file is, without `.toml`: rename it".to_owned()]);
+    }
+    name.ok()
 }
 
 /// What both sides share.

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use super::Layout;
 use super::read::{Draft, DraftNode, Placed};
+use crate::name::PathName;
 use crate::scenario::diag::listed;
 use crate::scenario::model::{Iface, Link, Nat, Network, Node, Role, Route};
 use crate::scenario::walk::Walker;
@@ -145,8 +146,8 @@ fn convert(walker: &mut Walker<'_>, draft: &DraftNode, spans: &mut Spans) -> Nod
 }
 
 fn well_named(walker: &mut Walker<'_>, name: &Placed) {
-    let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if name.text.is_empty() || name.text.len() > NAME_MOST || !name.text.chars().all(fine) || name.text.starts_with('-') {
+    // Folders of gateways and settings of interfaces are called so.
+    if name.text.len() > NAME_MOST || name.text.parse::<PathName>().is_err() {
         let message = format!("`{}` cannot be a name", name.text.escape_debug());
         let help = format!("1 to {NAME_MOST} lower-case letters, digits and hyphens, not beginning with a hyphen");
         walker.mistake("bad-name", name.span.clone(), message, "", [help]);
