@@ -9,14 +9,18 @@ use faultlab::run::lack::NotRun;
 use faultlab::run::orchestrate::{self, Options};
 use faultlab::run::outcome::Verdict;
 use faultlab::run::worlds::{WorldChoice, WorldKind, Worlds};
-use faultlab::scenario::model::Scenario;
+use faultlab::scenario::model::{Scenario, ScenarioKind};
 use faultlab::scenario::pairs::Coverage;
 use libtest_mimic::{Arguments, Failed, Trial};
 
+mod healthy;
 mod silent;
 
 /// Controls that every pair of implementations must pass (in the pocket world, where all of them run).
 const INTEROPERATION: [&str; 3] = ["ok-v2-psk", "ok-v1-main-psk-esp-tunnel", "ok-v1-aggressive"];
+
+/// Files of `tests/healthy`.
+const HEALTHY: [&str; 4] = ["eap", "liveness-and-new-keys-v1", "liveness-and-new-keys-v2", "star"];
 
 fn main() {
     faultlab::world::cell::entry(faultlab::run::lab::cell_main);
@@ -27,6 +31,9 @@ fn main() {
     let scenarios = cli::scenarios::select(&library, &[]).unwrap_or_else(|e| panic!("{}", e.message));
     assert!(!scenarios.is_empty(), "there are scenarios");
     let deviations = cli::matrix::known_deviations(&library, &scenarios).unwrap_or_else(|e| panic!("{}", e.message));
+    // Tunnels that do more than the controls do, for what a symptom could take for a failure.
+    let also = cli::scenarios::select(&library, &HEALTHY.map(|f| format!("{}/healthy/{f}.toml", env!("CARGO_MANIFEST_DIR"))));
+    let scenarios: Vec<Scenario> = scenarios.into_iter().chain(also.unwrap_or_else(|e| panic!("{}", e.message))).collect();
     let worlds = Worlds::default();
     let cells = faultlab::world::cell::CellHandle::try_out().map_err(|e| e.to_string());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap_or_else(|e| panic!("{e}"));
@@ -94,5 +101,9 @@ fn trial(scenario: &Scenario, world: WorldChoice, pairing: &Pairing) -> Result<(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let finished = runtime.block_on(orchestrate::run(std::slice::from_ref(scenario), &options, &mut silent::Silent));
     let result = finished.results.first().ok_or("no result")?;
-    if result.verdict == Verdict::Reproduced { Ok(()) } else { Err(Failed::from(human::explain(result, false))) }
+    if result.verdict != Verdict::Reproduced {
+        return Err(Failed::from(human::explain(result, false)));
+    }
+    let wrong = if scenario.kind == ScenarioKind::Control { healthy::failures(&scenario.broken, result)? } else { Vec::new() };
+    if wrong.is_empty() { Ok(()) } else { Err(format!("signs of a failure in a healthy tunnel:\n  {}", wrong.join("\n  ")).into()) }
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::select::{Sightings, WINDOW, after_silence, matching};
-use super::{Evidence, Finding, Level, Proof, Symptom};
+use super::{Evidence, Finding, Level, Proof, Sign, Symptom};
 use crate::dissect::Record;
 use crate::schema::{Args, Kind, Param};
 
@@ -12,6 +12,7 @@ pub const SYMPTOM: Symptom = Symptom {
     code: "address-translated",
     meaning: "The same message has another source address or port on the other side of a node.",
     level: Level::Wire,
+    sign: Sign::Either,
     rfc: &["RFC 3022", "RFC 4787 §4"],
     explain: "A NAT rewrites source address and port of what passes. IKE notices by its NAT detection hashes; AH and ESP without UDP \
         encapsulation do not survive it. Compare both sides of the node: same contents, other addresses.",

@@ -1,7 +1,7 @@
 //! The application says no.
 
 use super::select::{WINDOW, after_silence, at};
-use super::{Evidence, Finding, Level, Proof, Symptom};
+use super::{Evidence, Finding, Level, Proof, Sign, Symptom};
 use crate::schema::{Args, Kind, Param};
 
 /// `app-denied`.
@@ -9,6 +9,7 @@ pub const SYMPTOM: Symptom = Symptom {
     code: "app-denied",
     meaning: "A TCP connection completes, and the application answers with a refusal.",
     level: Level::Application,
+    sign: Sign::Failure,
     rfc: &["RFC 9110 §15.5"],
     explain: "The network did its work: handshake, request, answer. The answer is the server's own 'no'. Nothing in the VPN can change it; \
         permissions on the server can.",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ipnet::IpNet;
 
 use super::select::{WINDOW, after_silence, at, clock};
-use super::{Evidence, Finding, Level, Proof, Symptom};
+use super::{Evidence, Finding, Level, Proof, Sign, Symptom};
 use crate::dissect::Record;
 use crate::schema::{Args, Kind, Param};
 
@@ -14,6 +14,7 @@ pub const SYMPTOM: Symptom = Symptom {
     code: "cleartext-leak",
     meaning: "Packets of protected networks cross a public interface in clear.",
     level: Level::Wire,
+    sign: Sign::Failure,
     rfc: &["RFC 4301 §4.4.1", "RFC 4301 §5.1"],
     explain: "On a gateway's public side inner addresses must not appear as outer addresses. When they do, the packet matched no policy and \
         followed the routing table: selectors that are too narrow, a bypass rule that is too wide, or a gap while no SA exists.\n\
@@ -35,7 +36,8 @@ fn judge(args: &Args, evidence: &Evidence<'_>) -> Finding {
     let mut flows: BTreeMap<String, Vec<&Record>> = BTreeMap::new();
     for r in at(evidence, args, "at") {
         // A gateway's own address may lie in what it protects (host to host): the tunnel's packets are no leak.
-        let Some(ip) = r.ip().filter(|_| !is_tunnel(r)) else { continue };
+        // A later fragment shows no ports; the first one is judged.
+        let Some(ip) = r.ip().filter(|ip| !is_tunnel(r) && ip.fragment_offset == 0) else { continue };
         if prefixes.iter().any(|p| p.contains(&ip.src) || p.contains(&ip.dst)) {
             flows.entry(flow(r)).or_default().push(r);
         }
@@ -78,6 +80,7 @@ pub fn flow(r: &Record) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::testkit::*;
+    use crate::dissect::Layer;
 
     const ARGS: [(&str, &str); 1] = [("at", "west.wan")];
 
@@ -114,5 +117,19 @@ mod tests {
         // With the gateways' own addresses in the list, only the router's ICMP error is outside the tunnel.
         let own = [ARGS[0], ("prefixes", "['10.0.0.0/8', '192.0.2.1/32', '198.51.100.0/24']")];
         assert_eq!(story.ask_at_end("cleartext-leak", &own, 9).holds().frames, [1]);
+    }
+
+    #[test]
+    fn later_fragments_of_the_tunnel_show_no_ports_and_are_no_leak() {
+        let own = [ARGS[0], ("prefixes", "['192.0.2.1/32', '198.51.100.2/32']")];
+        let mut story = Story::new();
+        story.esp_udp(0, "west.wan", (WEST, 4500), (EAST, 4500), 1, 1);
+        story.udp(1, "west.wan", (WEST, 4000), (EAST, 4000), b"later");
+        let later = &mut story.capture.records[1];
+        later.layers.truncate(2);
+        if let Layer::Ip(ip) = &mut later.layers[1] {
+            ip.fragment_offset = 1480;
+        }
+        story.ask_at_end("cleartext-leak", &own, 9).fails();
     }
 }

@@ -1,7 +1,7 @@
 //! A name that nobody resolves.
 
 use super::select::{WINDOW, after_silence, at};
-use super::{Evidence, Finding, Level, Proof, Symptom};
+use super::{Evidence, Finding, Level, Proof, Sign, Symptom};
 use crate::schema::{Args, Kind, Param};
 
 /// `dns-unanswered`.
@@ -9,6 +9,7 @@ pub const SYMPTOM: Symptom = Symptom {
     code: "dns-unanswered",
     meaning: "DNS questions for a name get no useful answer.",
     level: Level::Wire,
+    sign: Sign::Failure,
     rfc: &["RFC 1035 §4.1.1"],
     explain: "'Cannot find server', while the address works. Either no answer comes (service down, filtered, address outside the \
         selectors), or the server that was asked does not know the name (NXDOMAIN: the public server was asked for an inner name).",

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::select::{Since, WINDOW, after_silence, at};
-use super::{Evidence, Finding, Level, Proof, Symptom};
+use super::{Evidence, Finding, Level, Proof, Sign, Symptom};
 use crate::schema::{Args, Kind, Param};
 
 /// `esp-both-ways`.
@@ -11,6 +11,7 @@ pub const SYMPTOM: Symptom = Symptom {
     code: "esp-both-ways",
     meaning: "ESP flows in both directions, on exactly so many SPIs.",
     level: Level::Wire,
+    sign: Sign::Health,
     rfc: &["RFC 4303 §2.1", "RFC 4301 §4.1"],
     explain: "A healthy tunnel shows two SPIs, one per direction, and packets on both. One SPI alone means that one side's packets are \
         lost or that the other side has nothing to say; more than two mean several child SAs or a re-keying.",

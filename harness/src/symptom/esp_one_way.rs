@@ -1,7 +1,7 @@
 //! ESP in one direction only.
 
 use super::select::{Since, WINDOW, after_silence, at};
-use super::{Evidence, Finding, Level, Proof, Symptom};
+use super::{Evidence, Finding, Level, Proof, Sign, Symptom};
 use crate::schema::{Args, Kind, Param};
 
 /// `esp-one-way`.
@@ -9,6 +9,7 @@ pub const SYMPTOM: Symptom = Symptom {
     code: "esp-one-way",
     meaning: "One gateway sends ESP, and none comes back.",
     level: Level::Wire,
+    sign: Sign::Failure,
     rfc: &["RFC 4301 §4.1"],
     explain: "Counters for sent packets rise, those for received packets do not. Either ESP is filtered in one direction, or the far side \
         has nothing to send: its hosts do not answer, answer elsewhere, or its gateway does not forward. Look at the far gateway's \

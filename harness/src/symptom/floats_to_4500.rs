@@ -1,7 +1,7 @@
 //! IKE moves from UDP/500 to UDP/4500.
 
 use super::select::{WINDOW, after_silence, at, is_from};
-use super::{Evidence, Finding, Level, Proof, Symptom};
+use super::{Evidence, Finding, Level, Proof, Sign, Symptom};
 use crate::schema::{Args, Kind, Param};
 
 /// `floats-to-4500`.
@@ -9,6 +9,7 @@ pub const SYMPTOM: Symptom = Symptom {
     code: "floats-to-4500",
     meaning: "A gateway begins on UDP/500 and goes on on UDP/4500, with the non-ESP marker.",
     level: Level::Wire,
+    sign: Sign::Either,
     rfc: &["RFC 7296 §2.23", "RFC 3947 §4", "RFC 3948 §2.2"],
     explain: "After NAT detection the initiator moves to UDP/4500, where IKE is told from ESP by four zero octets. A firewall that opens \
         only UDP/500 lets the first exchange pass and nothing else. (With MOBIKE some gateways move even without a NAT.)",

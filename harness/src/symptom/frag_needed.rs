@@ -1,7 +1,7 @@
 //! The router says what fits.
 
 use super::select::{WINDOW, after_silence, at, is_from, numbers};
-use super::{Evidence, Finding, Level, Proof, Symptom};
+use super::{Evidence, Finding, Level, Proof, Sign, Symptom};
 use crate::dissect::Record;
 use crate::schema::{Args, Count, Kind, Param};
 
@@ -10,6 +10,7 @@ pub const SYMPTOM: Symptom = Symptom {
     code: "frag-needed",
     meaning: "An ICMP 'fragmentation needed' or ICMPv6 'packet too big' message.",
     level: Level::Wire,
+    sign: Sign::Either,
     rfc: &["RFC 1191 §4", "RFC 8201", "RFC 4301 §8.2"],
     explain: "The message that makes path MTU discovery work: ICMP type 3 code 4, or ICMPv6 type 2, with the MTU of the next link. A \
         gateway that receives one for its ESP must lower what it tells the hosts behind it.",

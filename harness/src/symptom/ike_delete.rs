@@ -6,7 +6,7 @@ use std::time::Duration;
 use wire::ike::Body;
 
 use super::select::{WINDOW, after_silence, at, is_from, is_opaque};
-use super::{Evidence, Finding, Level, Proof, Symptom};
+use super::{Evidence, Finding, Level, Proof, Sign, Symptom};
 use crate::dissect::Record;
 use crate::schema::{Args, Kind, Param};
 
@@ -21,6 +21,7 @@ pub const SYMPTOM: Symptom = Symptom {
     code: "ike-delete",
     meaning: "A gateway deletes an SA; perhaps always the same time after the last data.",
     level: Level::Keys,
+    sign: Sign::Either,
     rfc: &["RFC 7296 §1.4.1", "RFC 2408 §5.15"],
     explain: "A delete is deliberate. When it always comes the same time after the last packet of data, an inactivity timer sent it; when it \
         comes the same time after set-up, a lifetime did. Without keys an informational exchange on an established SA, followed by \

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::select::{WINDOW, after_silence, matching};
-use super::{Evidence, Finding, Level, Proof, Symptom};
+use super::{Evidence, Finding, Level, Proof, Sign, Symptom};
 use crate::dissect::Record;
 use crate::event::What;
 use crate::schema::{Args, Kind, Param};
@@ -16,6 +16,7 @@ pub const SYMPTOM: Symptom = Symptom {
     code: "ike-established",
     meaning: "The IKE SA was established: both sides are authenticated.",
     level: Level::State,
+    sign: Sign::Health,
     rfc: &["RFC 7296 §1.2", "RFC 2409 §5"],
     explain: "The messages that make an IKE SA are on the wire: IKE_SA_INIT and IKE_AUTH with their answers, or main mode's six \
         (aggressive mode's three) messages. That both sides were satisfied shows in what follows (ESP on a new SPI, a further \
@@ -110,7 +111,7 @@ fn inferred(evidence: &Evidence<'_>, records: &[&Record], initiator: Option<&str
             attempt.frames.push(r.frame.number);
         }
         match (m.major(), m.exchange) {
-            (2, 35) if m.is_response() && !super::error_only_answer::LENGTHS.contains(&m.length) => {
+            (2, 35) if m.is_response() && !super::error_only_answer::is_error_only(m) => {
                 attempt.answered = true;
                 answered = Some(m.spi_i);
             }

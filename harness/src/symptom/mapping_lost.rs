@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::select::{Sightings, WINDOW, after_silence, matching};
-use super::{Evidence, Finding, Level, Proof, Symptom};
+use super::{Evidence, Finding, Level, Proof, Sign, Symptom};
 use crate::schema::{Args, Kind, Param};
 
 /// `mapping-lost`.
@@ -11,6 +11,7 @@ pub const SYMPTOM: Symptom = Symptom {
     code: "mapping-lost",
     meaning: "Packets to an address and port that used to be translated inwards arrive at the NAT and stop there.",
     level: Level::Wire,
+    sign: Sign::Failure,
     rfc: &["RFC 4787 §4.3", "RFC 3948 §4"],
     explain: "A NAT keeps a UDP mapping only for so long without traffic (30 s to a few minutes). Then packets from outside to the old \
         port have nowhere to go. The client notices nothing until it waits for something; as soon as it sends, a new mapping appears, \

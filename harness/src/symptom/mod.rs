@@ -6,7 +6,9 @@
 
 mod address_translated;
 mod app_denied;
+mod attempts;
 mod cleartext_leak;
+mod dialogue;
 mod dns_unanswered;
 mod error_only_answer;
 mod esp_both_ways;
@@ -45,6 +47,7 @@ mod tests;
 use crate::dissect::Capture;
 use crate::event::Event;
 use crate::scenario::model::Plan;
+use crate::scenario::walk::default_value;
 use crate::schema::{Args, Param};
 use crate::time::Timestamp;
 
@@ -61,6 +64,17 @@ pub enum Level {
     Application,
 }
 
+/// What a symptom is a sign of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sign {
+    /// Of a failure: with its default parameters it holds in no healthy tunnel, wherever one looks.
+    Failure,
+    /// Of health.
+    Health,
+    /// Of either: a healthy tunnel may show it, and its parameters or the place decide what it means.
+    Either,
+}
+
 /// One symptom of the vocabulary.
 pub struct Symptom {
     /// Unique, kebab-case; `faultlab explain` knows it.
@@ -69,6 +83,8 @@ pub struct Symptom {
     pub meaning: &'static str,
     /// Evidence level.
     pub level: Level,
+    /// Sign of failure or of health.
+    pub sign: Sign,
     /// RFC sections.
     pub rfc: &'static [&'static str],
     /// For `faultlab explain`: what it looks like, what causes it, what to do. A few short paragraphs.
@@ -77,6 +93,13 @@ pub struct Symptom {
     pub params: &'static [Param],
     /// Judges.
     pub judge: fn(&Args, &Evidence<'_>) -> Finding,
+}
+
+impl Symptom {
+    /// The values of those keys that have one when they are absent.
+    pub fn defaults(&self) -> Args {
+        Args(self.params.iter().filter_map(|p| Some((p.name.to_owned(), default_value(p)?))).collect())
+    }
 }
 
 /// What a symptom may look at.

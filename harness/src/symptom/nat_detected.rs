@@ -4,7 +4,7 @@ use wire::crypto::Hash;
 use wire::ike::Body;
 
 use super::select::{WINDOW, after_silence, at};
-use super::{Evidence, Finding, Level, Proof, Symptom};
+use super::{Evidence, Finding, Level, Proof, Sign, Symptom};
 use crate::dissect::Record;
 use crate::schema::{Args, Kind, Param};
 
@@ -16,6 +16,7 @@ pub const SYMPTOM: Symptom = Symptom {
     code: "nat-detected",
     meaning: "NAT detection shows that a gateway's address was translated on the way.",
     level: Level::Wire,
+    sign: Sign::Either,
     rfc: &["RFC 7296 §2.23", "RFC 3947 §3.2"],
     explain: "Each side puts hashes of its own view of both addresses and ports into its first messages. The receiver computes them from \
         the packet as it arrived; where they differ, somebody translated. From then on both sides use UDP/4500.",

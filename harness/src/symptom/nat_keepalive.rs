@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::select::{WINDOW, after_silence, at, is_from, numbers};
-use super::{Evidence, Finding, Level, Proof, Symptom};
+use super::{Evidence, Finding, Level, Proof, Sign, Symptom};
 use crate::dissect::Record;
 use crate::schema::{Args, Count, Kind, Param};
 
@@ -12,6 +12,7 @@ pub const SYMPTOM: Symptom = Symptom {
     code: "nat-keepalive",
     meaning: "A gateway sends NAT keepalives: one octet 0xFF on UDP/4500.",
     level: Level::Wire,
+    sign: Sign::Either,
     rfc: &["RFC 3948 §2.3", "RFC 3948 §4"],
     explain: "A client behind a NAT sends one octet every so often (20 s by default) when it has nothing else to say, so that the NAT does \
         not forget its mapping. Without them, or with an interval longer than the NAT's memory, the peer cannot reach an idle client.",

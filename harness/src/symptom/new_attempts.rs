@@ -1,28 +1,32 @@
 //! The same thing is tried again, each time from the beginning.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use wire::ike::Message;
-
+use super::attempts::Attempts;
 use super::select::{Since, WINDOW, after_silence, at, is_from};
-use super::{Evidence, Finding, Level, Proof, Symptom};
+use super::{Evidence, Finding, Level, Proof, Sign, Symptom};
 use crate::schema::{Args, Count, Kind, Param};
 
 /// `new-attempts`.
 pub const SYMPTOM: Symptom = Symptom {
     code: "new-attempts",
-    meaning: "A gateway begins the same IKE exchange again and again, each time anew.",
+    meaning: "A gateway begins the same IKE exchange again and again, each time anew and in vain.",
     level: Level::Wire,
+    sign: Sign::Failure,
     rfc: &["RFC 7296 §2.2", "RFC 2409 §5.5"],
     explain: "A repetition (see retransmission) is the same octets, because an answer is missing. A new attempt has another initiator's SPI \
         (exchanges that begin an IKE SA: 2 main mode, 4 aggressive, 34 IKE_SA_INIT) or another message ID on the same IKE SA (32 quick \
         mode, 36 CREATE_CHILD_SA): the attempt before has ended, mostly with a refusal, and something, such as the next packet that \
-        meets a trap policy, has asked for another one.\n\
+        meets a trap policy, has asked for another one. What succeeded does not count, as a re-keying does: an exchange of IKEv2 whose \
+        answer is more than a refusal, a quick mode of three messages, an IKE SA that brought ESP on a new SPI. Attempts at an IKE SA \
+        are counted for each peer on its own.\n\
         The same refusal every time means that trying again does not help: it is the configuration.",
     params: &[
         Param::required("by", Kind::Gateway, "who begins"),
         Param::required("at", Kind::Tap, "where it is seen"),
-        Param::required("exchange", Kind::Int(2, 255), "exchange type, such as 32 quick mode or 36 CREATE_CHILD_SA"),
+        Param::required(
+            "exchange",
+            Kind::Int(2, 255),
+            "exchange type, such as 32 quick mode or 36 CREATE_CHILD_SA; informational exchanges are no attempts at anything",
+        ),
         Param::default("count", Kind::Count, "\">= 2\"", "how many attempts; within an IKE SA: on the one with the most"),
         Param::optional("since", Kind::Text, "only attempts after this fault was put in place, or this step ended"),
     ],
@@ -37,45 +41,28 @@ fn judge(args: &Args, evidence: &Evidence<'_>) -> Finding {
     if let Since::NotYet(finding) = since {
         return finding;
     }
-    let mut seen = BTreeSet::new();
-    let mut attempts: BTreeMap<(u64, u64), Vec<u32>> = BTreeMap::new();
+    let mut attempts = Attempts::default();
     for r in at(evidence, args, "at") {
-        let Some(m) = r.ike().map(|i| &i.message).filter(|m| i64::from(m.exchange) == exchange) else { continue };
-        // Whoever is seen first under this SPI or message ID has begun; what else carries it is an answer or a repetition.
-        let begins = !m.is_response() && seen.insert(attempt(m));
-        if begins && is_from(evidence, r, by) && since.covers(r) {
-            attempts.entry(sa(m)).or_default().push(r.frame.number);
+        attempts.data(r);
+        let (Some(ike), Some(ip)) = (r.ike(), r.ip()) else { continue };
+        if i64::from(ike.message.exchange) == exchange {
+            attempts.message(ike, ip, r.frame.number, is_from(evidence, r, by) && since.covers(r));
+        } else if ike.message.major() == 1 && ike.message.exchange == 5 {
+            attempts.refused(&ike.message, ip.src);
         }
     }
-    let most = attempts.into_values().max_by_key(Vec::len).unwrap_or_default();
+    let (over, most) = attempts.most();
     let n = most.len() as u64;
-    let proof = Proof::new(format!("{by} began exchange {exchange} {n} times, each time anew; wanted {count}"), most);
-    if count.only_grows() && count.contains(n) {
+    let proof = Proof::new(format!("{by} began exchange {exchange} {n} times, each time anew and in vain; wanted {count}"), most);
+    // An attempt that is not over may still succeed.
+    if count.only_grows() && count.contains(over) {
         return Finding::Holds(proof);
     }
-    if count.max.is_some_and(|max| n > max) {
+    if count.max.is_some_and(|max| over > max) {
         return Finding::Fails(proof);
     }
     after_silence(evidence, WINDOW, count.contains(n), proof)
 }
-
-/// Main mode, aggressive mode and IKE_SA_INIT begin an IKE SA; all others happen within one.
-fn begins_sa(m: &Message) -> bool {
-    matches!((m.major(), m.exchange), (1, 2 | 4) | (2, 34))
-}
-
-/// The IKE SA that an attempt belongs to; attempts that begin one are counted together.
-fn sa(m: &Message) -> (u64, u64) {
-    if begins_sa(m) { (0, 0) } else { (m.spi_i, m.spi_r) }
-}
-
-/// What is the same in all messages of an attempt. IKEv2 numbers each side's requests on their own.
-fn attempt(m: &Message) -> (u64, u64, u32, bool) {
-    if begins_sa(m) { (m.spi_i, 0, 0, false) } else { (m.spi_i, m.spi_r, m.message_id, m.major() == 2 && m.flags & INITIATOR != 0) }
-}
-
-/// IKEv2's flag of the original initiator (RFC 7296 §3.1).
-const INITIATOR: u8 = 0x08;
 
 #[cfg(test)]
 mod tests {
@@ -96,7 +83,7 @@ mod tests {
         refused(&mut story, 100, 2);
         let found = story.ask("new-attempts", &QM, 110);
         assert_eq!(found.holds().frames, [1, 3]);
-        assert_eq!(found.holds().text, "west began exchange 32 2 times, each time anew; wanted at least 2");
+        assert_eq!(found.holds().text, "west began exchange 32 2 times, each time anew and in vain; wanted at least 2");
         let once = [QM[0], QM[1], QM[2], ("count", "1")];
         story.ask("new-attempts", &once, 110).fails();
         // The other side began none of them, and none was begun elsewhere.
@@ -130,12 +117,15 @@ mod tests {
         let args = [("by", "west"), ("at", "west.wan"), ("exchange", "36")];
         let mut story = Story::new();
         story.ike(0, "west.wan", WEST, EAST, &Msg::v2(36, 2));
-        story.ike(5, "west.wan", EAST, WEST, &Msg::v2(36, 2).response());
+        story.ike(5, "west.wan", EAST, WEST, &Msg::v2(36, 2).response().opaque().length(80));
         let mut of_east = Msg::v2(36, 3);
         of_east.0.flags = 0;
         story.ike(10, "west.wan", EAST, WEST, &of_east);
         story.ask("new-attempts", &args, 20).open(None, false);
         story.ike(100, "west.wan", WEST, EAST, &Msg::v2(36, 3));
+        // It may still succeed.
+        story.ask("new-attempts", &args, 110).open(None, true);
+        story.ike(105, "west.wan", EAST, WEST, &Msg::v2(36, 3).response().notify(true, 38, &[]).length(80));
         assert_eq!(story.ask("new-attempts", &args, 110).holds().frames, [1, 4]);
     }
 
@@ -148,9 +138,49 @@ mod tests {
         story.ask("new-attempts", &args, 400).open(None, false);
         story.fault(500, "cut");
         story.ike(600, "west.wan", WEST, EAST, &Msg::v2(34, 0).spis(2, 0));
-        assert_eq!(story.ask("new-attempts", &args, 700).holds().frames, [1, 3]);
+        story.ask("new-attempts", &args, 700).open(None, true);
+        assert_eq!(story.ask_at_end("new-attempts", &args, 700).holds().frames, [1, 3]);
         story.ask("new-attempts", &[args[0], args[1], args[2], ("since", "cut")], 700).open(None, false);
         let never = [args[0], args[1], args[2], ("count", "0"), ("since", "other")];
         story.ask_at_end("new-attempts", &never, 700).fails();
+    }
+
+    #[test]
+    fn what_succeeds_is_no_attempt_in_vain() {
+        let (mut quick, mut child, mut check) = (Story::new(), Story::new(), Story::new());
+        for n in 0..4u32 {
+            let time = i64::from(n) * 1000;
+            quick.ike(time, "west.wan", WEST, EAST, &Msg::v1(32, n).opaque());
+            quick.ike(time + 5, "west.wan", EAST, WEST, &Msg::v1(32, n).opaque().length(188));
+            quick.ike(time + 9, "west.wan", WEST, EAST, &Msg::v1(32, n).opaque().length(76));
+            child.ike(time, "west.wan", WEST, EAST, &Msg::v2(36, n).opaque());
+            child.ike(time + 5, "west.wan", EAST, WEST, &Msg::v2(36, n).opaque().response());
+            check.ike(time, "west.wan", WEST, EAST, &Msg::v2(37, n).opaque().length(80));
+            check.ike(time + 5, "west.wan", EAST, WEST, &Msg::v2(37, n).opaque().response().length(80));
+            check.ike(time + 7, "west.wan", WEST, EAST, &Msg::v1(5, n).opaque());
+        }
+        quick.ask_at_end("new-attempts", &QM, 9000).fails();
+        child.ask_at_end("new-attempts", &[QM[0], QM[1], ("exchange", "36")], 9000).fails();
+        for informational in ["5", "37"] {
+            check.ask_at_end("new-attempts", &[QM[0], QM[1], ("exchange", informational)], 9000).fails();
+        }
+    }
+
+    #[test]
+    fn a_reauthentication_and_other_peers_are_no_attempts_in_vain() {
+        let args = [("by", "west"), ("at", "west.wan"), ("exchange", "34")];
+        let mut story = Story::new();
+        for (n, peer) in [(1u32, EAST), (2, EAST), (3, NAT)] {
+            let time = i64::from(n) * 1000;
+            story.ike(time, "west.wan", WEST, peer, &Msg::v2(34, 0).spis(n.into(), 0));
+            // The old child goes on until the new one is there.
+            story.esp(time + 1, "west.wan", WEST, peer, n - 1, 9);
+            if n < 3 {
+                story.esp(time + 9, "west.wan", WEST, peer, n, 1);
+            }
+        }
+        story.ask_at_end("new-attempts", &args, 9000).fails();
+        story.ike(4000, "west.wan", WEST, NAT, &Msg::v2(34, 0).spis(4, 0));
+        assert_eq!(story.ask_at_end("new-attempts", &args, 9000).holds().frames.len(), 2);
     }
 }

@@ -1,13 +1,11 @@
 //! An IKE request that nobody answers.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::time::Duration;
 
-use wire::ike::Message;
-
+use super::dialogue::{Dialogues, Exchange};
 use super::select::{after_silence, at, clock, matching, numbers, script_end};
-use super::{Evidence, Finding, Level, Proof, Symptom};
+use super::{Evidence, Finding, Level, Proof, Sign, Symptom};
 use crate::dissect::Record;
 use crate::schema::{Args, Kind, Param};
 
@@ -16,9 +14,13 @@ pub const SYMPTOM: Symptom = Symptom {
     code: "no-response",
     meaning: "An IKE request gets no response with the same initiator's SPI and message ID.",
     level: Level::Wire,
-    rfc: &["RFC 7296 §2.1", "RFC 7296 §2.2", "RFC 2408 §2.5.1"],
+    sign: Sign::Failure,
+    rfc: &["RFC 7296 §2.1", "RFC 7296 §2.2", "RFC 2408 §2.5.1", "RFC 2409 §5.5", "RFC 3706 §5"],
     explain: "IKE is a dialogue: every IKEv2 request has a response with the same SPIs and message ID; in IKEv1 the peer's next message \
         of the same exchange takes its place. A request without one was lost, refused in silence, or its answer was lost.\n\
+        Some messages ask for nothing, and never count: in IKEv1 the last one of an exchange (main mode's sixth, aggressive and quick \
+        mode's third) and informational messages, except the liveness check R-U-THERE, whose answer is R-U-THERE-ACK; in IKEv2 a \
+        notification outside of an IKE SA.\n\
         Look at the same request at the peer's own interface: if it arrives there and no answer leaves, it is the peer's \
         configuration; if an answer leaves, look where it stops.",
     params: &[
@@ -29,29 +31,27 @@ pub const SYMPTOM: Symptom = Symptom {
     judge,
 };
 
-/// Initiator's SPI, exchange, message ID, and who asked.
-type Request = (u64, u8, u32, IpAddr);
-
 fn judge(args: &Args, evidence: &Evidence<'_>) -> Finding {
     let window = args.duration("window").unwrap_or(Duration::from_millis(500));
-    let mut open: BTreeMap<Request, Vec<&Record>> = BTreeMap::new();
+    let mut open: BTreeMap<Exchange, Vec<&Record>> = BTreeMap::new();
+    let mut dialogues = Dialogues::default();
     let end = script_end(evidence);
     let mut requests = matching(evidence, args.text("match"), args.text("at")).into_iter().peekable();
     let mut answered = 0;
     for r in at(evidence, args, "at") {
         let wanted = requests.next_if(|q| q.frame.number == r.frame.number).is_some();
         let (Some(ike), Some(ip)) = (r.ike(), r.ip()) else { continue };
-        let m = &ike.message;
-        if !is_request_only(m)
-            && let Some(copies) = open.get(&key(m, ip.dst))
+        let spoken = dialogues.hear(ike, ip.src, ip.dst);
+        if let Some(asked) = spoken.answers
+            && let Some(copies) = open.get(&asked)
             && copies.iter().all(|q| q.ike().is_none_or(|q| q.raw != ike.raw))
         {
-            open.remove(&key(m, ip.dst));
+            open.remove(&asked);
             answered += 1;
         }
         // What begins after the end of all traffic (a liveness check, a delete) would never have its full time.
-        if wanted && !m.is_response() && end.is_none_or(|t| r.frame.time <= t) {
-            open.entry(key(m, ip.src)).or_default().push(r);
+        if let Some(asks) = spoken.asks.filter(|_| wanted && end.is_none_or(|t| r.frame.time <= t)) {
+            open.entry(asks).or_default().push(r);
         }
     }
     match open.values().next() {
@@ -66,15 +66,6 @@ fn judge(args: &Args, evidence: &Evidence<'_>) -> Finding {
         }
         None => after_silence(evidence, window, false, Proof::new(format!("{answered} requests, all of them answered"), [])),
     }
-}
-
-/// IKEv2 says what is a request; in IKEv1 every message may be an answer.
-fn is_request_only(m: &Message) -> bool {
-    m.major() == 2 && !m.is_response()
-}
-
-fn key(m: &Message, asker: IpAddr) -> Request {
-    (m.spi_i, m.exchange, m.message_id, asker)
 }
 
 #[cfg(test)]
@@ -110,7 +101,7 @@ mod tests {
     fn a_request_after_the_end_of_traffic_does_not_count() {
         let mut story = Story::new();
         story.script_ends(1000);
-        story.ike(1400, "west.wan", WEST, EAST, &Msg::v2(37, 2));
+        story.ike(1400, "west.wan", WEST, EAST, &Msg::v2(37, 2).opaque());
         story.ask("no-response", &V2, 1500).fails();
     }
 
@@ -123,5 +114,67 @@ mod tests {
         story.ike(20, "west.wan", WEST, EAST, &Msg::v1(2, 0).opaque());
         story.ike(25, "west.wan", EAST, WEST, &Msg::v1(5, 77).opaque());
         assert_eq!(story.ask_at_end("no-response", &V1, 30).holds().frames, [3]);
+    }
+
+    const ALL: [(&str, &str); 2] = [("match", "isakmp"), ("at", "west.wan")];
+
+    #[test]
+    fn the_last_message_of_a_version_1_exchange_asks_for_nothing() {
+        // Main, aggressive and quick mode, and a transaction.
+        for (exchange, messages) in [(2, 6), (4, 3), (32, 3), (6, 2)] {
+            for said in 1..=messages {
+                let mut story = Story::new();
+                for n in 0..said {
+                    let (from, to) = if n % 2 == 0 { (WEST, EAST) } else { (EAST, WEST) };
+                    // The last but one is repeated, because the last one came late.
+                    for copy in 0..=i64::from(n + 2 == said) {
+                        let message = Msg::v1(exchange, 7).opaque().length(100 + n);
+                        story.ike(i64::from(n) * 10 + copy, "west.wan", from, to, &message);
+                    }
+                }
+                let found = story.ask_at_end("no-response", &ALL, 100);
+                if said == messages {
+                    found.fails()
+                } else {
+                    found.holds()
+                };
+            }
+        }
+    }
+
+    #[test]
+    fn a_version_1_informational_message_has_no_answer_but_a_liveness_check_has() {
+        let mut story = Story::new();
+        story.ike(0, "west.wan", WEST, EAST, &Msg::v1(5, 1).opaque());
+        story.ike(1, "west.wan", WEST, EAST, &Msg::v1(5, 2).notify(true, 24578, &[]));
+        story.ask_at_end("no-response", &ALL, 10).fails();
+        story.ike(20, "west.wan", WEST, EAST, &Msg::v1(5, 3).notify(true, 36136, &77u32.to_be_bytes()));
+        // Another check's answer is not this one's.
+        story.ike(25, "west.wan", EAST, WEST, &Msg::v1(5, 4).notify(true, 36137, &76u32.to_be_bytes()));
+        assert_eq!(story.ask_at_end("no-response", &ALL, 30).holds().frames, [3]);
+        story.ike(35, "west.wan", EAST, WEST, &Msg::v1(5, 5).notify(true, 36137, &77u32.to_be_bytes()));
+        story.ask_at_end("no-response", &ALL, 40).fails();
+    }
+
+    #[test]
+    fn a_version_2_notification_outside_of_an_ike_sa_has_no_answer() {
+        let mut story = Story::new();
+        story.ike(0, "west.wan", EAST, WEST, &Msg::v2(37, 0).notify(false, 11, &[]));
+        story.ask_at_end("no-response", &ALL, 10).fails();
+    }
+
+    #[test]
+    fn a_version_2_answer_counts_wherever_it_goes() {
+        let mut story = Story::new();
+        story.ike(0, "west.wan", WEST, EAST, &Msg::v2(37, 2).opaque());
+        // The question is repeated from another address (MOBIKE), where the answer goes.
+        story.ike(300, "west.wan", NAT, EAST, &Msg::v2(37, 2).opaque());
+        story.ike(310, "west.wan", EAST, NAT, &Msg::v2(37, 2).opaque().response());
+        story.ask_at_end("no-response", &ALL, 400).fails();
+        // The other side's question with the same number is another one.
+        let mut of_east = Msg::v2(37, 2).opaque();
+        of_east.0.flags = 0;
+        story.ike(500, "west.wan", EAST, WEST, &of_east);
+        assert_eq!(story.ask_at_end("no-response", &ALL, 600).holds().frames, [4]);
     }
 }

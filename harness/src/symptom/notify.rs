@@ -3,7 +3,7 @@
 use wire::ike::names;
 
 use super::select::{WINDOW, after_silence, at, is_from, is_opaque};
-use super::{Evidence, Finding, Level, Proof, Symptom};
+use super::{Evidence, Finding, Level, Proof, Sign, Symptom};
 use crate::schema::{Args, Kind, Param};
 use wire::ike::Body;
 
@@ -12,6 +12,7 @@ pub const SYMPTOM: Symptom = Symptom {
     code: "notify",
     meaning: "A gateway sends a notification of this type.",
     level: Level::Keys,
+    sign: Sign::Either,
     rfc: &["RFC 7296 §3.10.1", "RFC 2408 §3.14.1"],
     explain: "Notifications say what a gateway does not like: NO_PROPOSAL_CHOSEN (14), AUTHENTICATION_FAILED (24), TS_UNACCEPTABLE (38) \
         and others. Before keys are agreed they are readable by everybody, and can be forged by everybody; later they are inside the \

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::cleartext_leak::{flow, is_tunnel};
 use super::select::{WINDOW, after_silence, analysis_for, at};
-use super::{Evidence, Finding, Level, Proof, Symptom};
+use super::{Evidence, Finding, Level, Proof, Sign, Symptom};
 use crate::dissect::Record;
 use crate::filter::Filter;
 use crate::schema::{Args, Kind, Param};
@@ -14,6 +14,7 @@ pub const SYMPTOM: Symptom = Symptom {
     code: "only-vpn-traffic",
     meaning: "A public interface carries nothing but IKE, ESP, AH, address resolution and ICMP errors.",
     level: Level::Wire,
+    sign: Sign::Health,
     rfc: &["RFC 4301 §5.1"],
     explain: "The check that tcpdump on an endpoint is for: everything there should be protocol 50 or 51, UDP/500 or UDP/4500. Anything \
         else is either a leak or a service that somebody must have decided on (a directory, an authentication server).",

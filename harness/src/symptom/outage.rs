@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::select::{Since, WINDOW, after_silence, at, clock, is_from, numbers};
-use super::{Evidence, Finding, Level, Proof, Symptom};
+use super::{Evidence, Finding, Level, Proof, Sign, Symptom};
 use crate::dissect::Record;
 use crate::schema::{Args, Kind, Param};
 
@@ -17,6 +17,7 @@ pub const SYMPTOM: Symptom = Symptom {
     code: "outage",
     meaning: "For a while echo requests get no answer.",
     level: Level::Wire,
+    sign: Sign::Failure,
     rfc: &["RFC 792"],
     explain: "A steady ping through the tunnel dates an outage to a tenth of a second: it lasts from the first request without an answer \
         to the next one with an answer. Compare its beginning with what else happened then (a re-keying, a delete, an expired \

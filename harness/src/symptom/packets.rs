@@ -1,7 +1,7 @@
 //! How many packets match a filter.
 
 use super::select::{Since, WINDOW, after_silence, matching, numbers};
-use super::{Evidence, Finding, Level, Proof, Symptom};
+use super::{Evidence, Finding, Level, Proof, Sign, Symptom};
 use crate::filter::Filter;
 use crate::schema::{Args, Kind, Param};
 
@@ -10,6 +10,7 @@ pub const SYMPTOM: Symptom = Symptom {
     code: "packets",
     meaning: "A display filter selects so many packets.",
     level: Level::Wire,
+    sign: Sign::Either,
     rfc: &[],
     explain: "The plainest statement about a capture: a Wireshark display filter, a tap, and how many packets it must select.\n\
         Paste the filter into Wireshark on the capture of the run and you see the same frames. A count of 0 (or any upper bound) is \

@@ -1,7 +1,7 @@
 //! How a traffic step ended, as its user saw it.
 
 use super::select::step_result;
-use super::{Evidence, Finding, Level, Proof, Symptom};
+use super::{Evidence, Finding, Level, Proof, Sign, Symptom};
 use crate::event::StepResult;
 use crate::schema::{Args, Kind, Param};
 use peer::Outcome;
@@ -14,6 +14,7 @@ pub const SYMPTOM: Symptom = Symptom {
     code: "probe",
     meaning: "A traffic step ended like this.",
     level: Level::Application,
+    sign: Sign::Either,
     rfc: &[],
     explain: "What the user sees: an answer, a timeout, a refusal. It says that something is wrong, not what; the other symptoms do.",
     params: &[

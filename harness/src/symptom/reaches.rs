@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::select::{WINDOW, after_silence, clock, identity, matching, numbers};
-use super::{Evidence, Finding, Level, Proof, Symptom};
+use super::{Evidence, Finding, Level, Proof, Sign, Symptom};
 use crate::dissect::Record;
 use crate::schema::{Args, Kind, Param};
 
@@ -13,6 +13,7 @@ pub const SYMPTOM: Symptom = Symptom {
     code: "reaches",
     meaning: "Every message seen at one tap also appears at another.",
     level: Level::Wire,
+    sign: Sign::Health,
     rfc: &[],
     explain: "The counterpart of lost-between: it shows which part of the path is in order. Messages are recognised by their contents, so \
         address translation on the way does not matter.\n\

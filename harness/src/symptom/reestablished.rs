@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::select::{at, by_then, moment, not_happened};
-use super::{Evidence, Finding, Level, Proof, Symptom};
+use super::{Evidence, Finding, Level, Proof, Sign, Symptom};
 use crate::schema::{Args, Kind, Param};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ pub const SYMPTOM: Symptom = Symptom {
     code: "reestablished",
     meaning: "After an event there is a new IKE SA, and ESP flows both ways on new SPIs.",
     level: Level::Wire,
+    sign: Sign::Either,
     rfc: &["RFC 7296 §2.4", "RFC 3706"],
     explain: "A gateway that notices that its peer is gone begins anew: new IKE SPIs, new ESP SPIs, and data in both directions again. The \
         time it takes is the liveness interval plus the retransmissions before the peer is given up.",

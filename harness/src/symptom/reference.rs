@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Level, all};
+use super::{Level, Sign, all};
 use crate::scenario::reference::table;
 
 /// The whole document.
@@ -29,9 +29,18 @@ pub fn markdown() -> String {
         if !s.rfc.is_empty() {
             let _ = write!(out, " See {}.", s.rfc.join(", "));
         }
+        out.push_str(sign(s.sign));
         out.push('\n');
     }
     out
+}
+
+fn sign(sign: Sign) -> &'static str {
+    match sign {
+        Sign::Failure => " A sign of a failure: with its default parameters it holds in no healthy tunnel.",
+        Sign::Health => " A sign of health.",
+        Sign::Either => "",
+    }
 }
 
 /// A level of evidence in words.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::select::{WINDOW, after_silence, at, clock, is_from, matching, numbers};
-use super::{Evidence, Finding, Level, Proof, Symptom};
+use super::{Evidence, Finding, Level, Proof, Sign, Symptom};
 use crate::dissect::Record;
 use crate::schema::{Args, Count, Kind, Param};
 use crate::time::Timestamp;
@@ -15,6 +15,7 @@ pub const SYMPTOM: Symptom = Symptom {
     code: "retransmission",
     meaning: "A gateway repeats one IKE message unchanged, because no answer comes.",
     level: Level::Wire,
+    sign: Sign::Failure,
     rfc: &["RFC 7296 §2.1", "RFC 7296 §2.4", "RFC 2408 §5.1"],
     explain: "In IKE only the initiator of an exchange repeats, and a repetition is the same octets. Growing gaps between identical \
         messages mean that either the request or the answer is lost, or that the peer does not want to answer.\n\

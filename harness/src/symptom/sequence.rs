@@ -1,7 +1,7 @@
 //! Packets in an order.
 
 use super::select::{WINDOW, after_silence, analysis_for, at};
-use super::{Evidence, Finding, Level, Proof, Symptom};
+use super::{Evidence, Finding, Level, Proof, Sign, Symptom};
 use crate::filter::Filter;
 use crate::schema::{Args, Kind, Param};
 
@@ -10,6 +10,7 @@ pub const SYMPTOM: Symptom = Symptom {
     code: "sequence",
     meaning: "Packets matching these filters were seen in this order.",
     level: Level::Wire,
+    sign: Sign::Either,
     rfc: &[],
     explain: "Reads a capture as a dialogue: each filter must match a packet that comes after the previous filter's packet. Others may \
         lie between them. Where the dialogue breaks off is where to look.",

@@ -2,7 +2,7 @@
 
 use super::select::{WINDOW, after_silence, at};
 use super::tcp_stall::{Direction, Flow, flows, segments, stalled};
-use super::{Evidence, Finding, Level, Proof, Symptom};
+use super::{Evidence, Finding, Level, Proof, Sign, Symptom};
 use crate::schema::{Args, Kind, Param};
 
 /// `small-ok-large-stalls`.
@@ -10,6 +10,7 @@ pub const SYMPTOM: Symptom = Symptom {
     code: "small-ok-large-stalls",
     meaning: "In one run a small TCP exchange completed and a larger one stalled.",
     level: Level::Wire,
+    sign: Sign::Failure,
     rfc: &["RFC 2923 §2.1"],
     explain: "Login works, the file transfer hangs. The path is fine for small packets, so routing, selectors and keys are right; only size \
         makes the difference. See tcp-stall and too-big-lost.",

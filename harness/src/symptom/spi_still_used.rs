@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::select::{WINDOW, after_silence, at, is_from, moment, not_happened};
-use super::{Evidence, Finding, Level, Proof, Symptom};
+use super::{Evidence, Finding, Level, Proof, Sign, Symptom};
 use crate::schema::{Args, Kind, Param};
 
 /// `spi-still-used`.
@@ -11,6 +11,7 @@ pub const SYMPTOM: Symptom = Symptom {
     code: "spi-still-used",
     meaning: "A gateway goes on sending on an SPI after the event that made it worthless.",
     level: Level::Wire,
+    sign: Sign::Failure,
     rfc: &["RFC 7296 §2.4", "RFC 7296 §1.5", "RFC 4301 §4.1"],
     explain: "After a reboot the peer has no SAs. What still arrives on an old SPI it must drop, and most say nothing. The sender finds out \
         only by a liveness check (DPD), by the peer's INITIAL_CONTACT, or when the SA's lifetime ends.",

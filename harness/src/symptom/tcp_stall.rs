@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::select::{WINDOW, after_silence, at};
-use super::{Evidence, Finding, Level, Proof, Symptom};
+use super::{Evidence, Finding, Level, Proof, Sign, Symptom};
 use crate::dissect::Record;
 use crate::schema::{Args, Kind, Param};
 
@@ -14,6 +14,7 @@ pub const SYMPTOM: Symptom = Symptom {
     code: "tcp-stall",
     meaning: "A TCP connection is set up, then a full-size segment is repeated with growing gaps and never acknowledged.",
     level: Level::Wire,
+    sign: Sign::Failure,
     rfc: &["RFC 2923 §2.1", "RFC 6298 §5"],
     explain: "The handshake and small requests fit through the path, full-size segments do not: the sender repeats the first of them, each \
         time after twice the time. That is the signature of a path MTU black hole: somewhere the packets are too big, and the ICMP error \

@@ -1,7 +1,7 @@
 //! Size decides what passes.
 
 use super::select::{Sightings, WINDOW, after_silence, matching, numbers};
-use super::{Evidence, Finding, Level, Proof, Symptom};
+use super::{Evidence, Finding, Level, Proof, Sign, Symptom};
 use crate::dissect::Record;
 use crate::schema::{Args, Kind, Param};
 
@@ -10,6 +10,7 @@ pub const SYMPTOM: Symptom = Symptom {
     code: "too-big-lost",
     meaning: "Packets longer than this, with Don't Fragment, are lost between two taps, while shorter ones pass.",
     level: Level::Wire,
+    sign: Sign::Failure,
     rfc: &["RFC 1191 §3", "RFC 4301 §8.2"],
     explain: "The size at which packets stop crossing a router is its next link's MTU. With Don't Fragment set it must drop what is longer \
         and say so (ICMP type 3 code 4, ICMPv6 type 2). When nobody hears that, the path is a black hole for large packets.",
