@@ -11,9 +11,12 @@ fn main() {
     if !able && !arguments.list {
         eprintln!("verdicts: skipped(this machine cannot run cells or has no gateway; see `faultlab doctor`)");
     }
-    let cases: [(&str, &str, &str, &str); 6] = [
+    let cases: [(&str, &str, &str, &str); 9] = [
         ("a_fault_that_begins_with_a_packet", "right/fault-after-a-packet.toml", "reproduced", ""),
         ("a_fault_that_begins_after_a_time", "right/fault-after-a-time.toml", "reproduced", ""),
+        ("a_gateways_name_in_transport_mode", "right/names-in-transport-mode.toml", "reproduced", ""),
+        ("a_step_that_sends_nothing_as_expected", "right/nothing-sent.toml", "reproduced", ""),
+        ("a_step_that_sends_nothing", "wrong/nothing-sent.toml", "inconclusive", "mid sent nothing to 10.2.0.10"),
         ("a_fault_that_the_kernel_refuses", "wrong/refused-fault.toml", "fault-not-in-force", "refuse"),
         ("a_fault_without_effect", "wrong/idle-fault.toml", "fault-not-in-force", "no packet has matched"),
         ("a_symptom_that_also_holds_in_the_healthy_twin", "wrong/symptom-in-twin.toml", "fix-failed", "also holds in the healthy twin"),

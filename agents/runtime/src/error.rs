@@ -10,14 +10,42 @@ const UNREACHABLE: [i32; 4] = [libc_code::EHOSTUNREACH, libc_code::ENETUNREACH, 
 /// The few error numbers that std's `ErrorKind` does not tell apart.
 mod libc_code {
     pub const EACCES: i32 = 13;
+    pub const EADDRNOTAVAIL: i32 = 99;
+    pub const EINVAL: i32 = 22;
+    pub const ENETDOWN: i32 = 100;
     pub const EHOSTDOWN: i32 = 112;
     pub const EHOSTUNREACH: i32 = 113;
     pub const ENETUNREACH: i32 = 101;
 }
 
+/// Linux: no route, none that may be used, no interface that is up, no source address.
+const NO_ROUTE: [i32; 6] = [
+    libc_code::ENETUNREACH,
+    libc_code::EHOSTUNREACH,
+    libc_code::EADDRNOTAVAIL,
+    libc_code::ENETDOWN,
+    // Routes of the types `prohibit` and `blackhole`.
+    libc_code::EACCES,
+    libc_code::EINVAL,
+];
+
+/// The node itself knows no way: nothing has left it.
+#[derive(Debug, thiserror::Error)]
+#[error("nothing left the node: {0}")]
+struct NoRoute(io::Error);
+
+/// Takes an error of the system's while nothing has left the node yet, so that it is not mistaken for an answer of the network's.
+pub fn before_the_first_packet(e: io::Error) -> io::Error {
+    match e.raw_os_error() {
+        Some(code) if NO_ROUTE.contains(&code) => io::Error::other(NoRoute(e)),
+        _ => e,
+    }
+}
+
 /// The outcome in one word.
 pub fn outcome(e: &io::Error) -> ProbeOutcome {
     match e.kind() {
+        _ if e.get_ref().is_some_and(|inner| inner.is::<NoRoute>()) => ProbeOutcome::NoRoute,
         io::ErrorKind::ConnectionRefused => ProbeOutcome::Refused,
         // The node's own packet filter discarded it: its user waits in vain.
         io::ErrorKind::PermissionDenied if e.raw_os_error() == Some(1) => ProbeOutcome::Timeout,

@@ -43,6 +43,8 @@ pub enum ProbeOutcome {
     Denied,
     /// The name does not exist (DNS NXDOMAIN).
     NoSuchName,
+    /// Nothing left the node: it has no route to the other end, or no address of its own to send from.
+    NoRoute,
     /// Could not be tried: an error of this machine.
     Error,
 }

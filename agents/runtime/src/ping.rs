@@ -44,7 +44,7 @@ fn open(sockets: &dyn Sockets, spec: &Ping) -> io::Result<UdpSocket> {
     let socket = sockets.open(domain, Type::RAW, Some(protocol))?;
     socket.set_nonblocking(true)?;
     set_dont_fragment(&socket, v6, spec.dont_fragment)?;
-    socket.connect(&SocketAddr::new(spec.to, 0).into())?;
+    socket.connect(&SocketAddr::new(spec.to, 0).into()).map_err(error::before_the_first_packet)?;
     // A connected datagram socket of any protocol reads and writes alike; tokio has no type of its own for raw ones.
     UdpSocket::from_std(socket.into())
 }
@@ -70,6 +70,7 @@ async fn try_ping(sockets: &dyn Sockets, spec: &Ping) -> io::Result<ProbeResult>
     let mut rtts: Vec<Duration> = Vec::new();
     let mut failure: Option<(ProbeOutcome, String)> = None;
     let (mut next, mut tried, mut last) = (0u16, 0u64, start);
+    let mut left = false;
     let mut buffer = vec![0; 70_000];
     while rtts.len() < usize::from(spec.count) {
         let deadline = if next < spec.count { start + Duration::from_secs(86_400) } else { last + spec.timeout };
@@ -78,9 +79,15 @@ async fn try_ping(sockets: &dyn Sockets, spec: &Ping) -> io::Result<ProbeResult>
                 tried += 1;
                 last = Instant::now();
                 match socket.try_send(&echo::request(v6, spec.id, next, spec.size)) {
-                    Ok(_) => sent_at[usize::from(next)] = Some(last),
+                    Ok(_) => {
+                        sent_at[usize::from(next)] = Some(last);
+                        left = true;
+                    }
                     Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                    Err(e) => failure = Some((error::outcome(&e), e.to_string())),
+                    Err(e) => {
+                        let e = if left { e } else { error::before_the_first_packet(e) };
+                        failure = Some((error::outcome(&e), e.to_string()));
+                    }
                 }
                 next += 1;
             }
@@ -108,6 +115,7 @@ async fn try_ping(sockets: &dyn Sockets, spec: &Ping) -> io::Result<ProbeResult>
     let received = rtts.len() as u64;
     let outcome = match (received, failure.as_ref()) {
         (n, _) if n == tried => ProbeOutcome::Ok,
+        (0, Some((ProbeOutcome::NoRoute, _))) if left => ProbeOutcome::Timeout,
         (0, Some((outcome, _))) => *outcome,
         (0, None) => ProbeOutcome::Timeout,
         _ => ProbeOutcome::Partial,

@@ -1,8 +1,11 @@
 //! TCP probes: checked streams both ways, and HTTP.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use socket2::{Domain, Type};
@@ -83,9 +86,18 @@ fn stalled() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "no progress in time")
 }
 
+/// Connects. What the system says at once it says before the first packet; what it says later comes from the network.
+async fn connect(socket: TcpSocket, to: SocketAddr, patience: Duration) -> io::Result<TcpStream> {
+    let mut connecting = pin!(socket.connect(to));
+    match poll_fn(|cx| Poll::Ready(connecting.as_mut().poll(cx))).await {
+        Poll::Ready(result) => result.map_err(error::before_the_first_packet),
+        Poll::Pending => timeout(patience, connecting).await.map_err(|_| stalled())?,
+    }
+}
+
 async fn run_client(client: &dyn Sockets, spec: &Tcp, state: &mut Progress, arrived: &AtomicU64) -> io::Result<()> {
     let socket = socket(client, spec.to.is_ipv6())?;
-    let mut stream = timeout(spec.timeout, socket.connect(spec.to)).await.map_err(|_| stalled())??;
+    let mut stream = connect(socket, spec.to, spec.timeout).await?;
     state.connected = true;
     let mut buffer = vec![0; 16 * 1024];
     while state.sent < spec.up {
@@ -194,7 +206,7 @@ pub async fn http(client: &dyn Sockets, spec: &Http) -> ProbeResult {
 
 async fn try_http(client: &dyn Sockets, spec: &Http) -> io::Result<(codec::Head, u64)> {
     let socket = socket(client, spec.to.is_ipv6())?;
-    let mut stream = timeout(spec.timeout, socket.connect(spec.to)).await.map_err(|_| stalled())??;
+    let mut stream = connect(socket, spec.to, spec.timeout).await?;
     stream.write_all(&codec::get(&spec.to.to_string(), &spec.path)).await?;
     let mut all = Vec::new();
     let mut buffer = vec![0; 16 * 1024];

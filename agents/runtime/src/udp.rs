@@ -57,7 +57,7 @@ async fn try_udp(client: &dyn Sockets, server: Option<&dyn Sockets>, spec: &Udp)
         None => None,
     };
     let socket = bind(client, v6, 0)?;
-    socket.connect(spec.to).await?;
+    socket.connect(spec.to).await.map_err(error::before_the_first_packet)?;
     let serve = serve(receiver, spec.echo, Arc::clone(&arrived));
     let send = send(&socket, spec, &arrived);
     tokio::select! {
@@ -86,6 +86,7 @@ async fn send(socket: &UdpSocket, spec: &Udp, arrived: &std::sync::atomic::Atomi
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut next, mut answered, mut last) = (0u32, 0u64, start);
     let mut failure: Option<(ProbeOutcome, String)> = None;
+    let mut left = false;
     let mut buffer = vec![0; 66_000];
     let mut payload = vec![0; spec.size.max(4)];
     loop {
@@ -100,8 +101,12 @@ async fn send(socket: &UdpSocket, spec: &Udp, arrived: &std::sync::atomic::Atomi
             _ = ticks.tick(), if next < spec.count => {
                 pattern::fill(u64::from(spec.to.port()), u64::from(next), &mut payload[4..]);
                 payload[..4].copy_from_slice(&next.to_be_bytes());
-                if let Err(e) = socket.send(&payload).await {
-                    failure = Some((error::outcome(&e), e.to_string()));
+                match socket.send(&payload).await {
+                    Ok(_) => left = true,
+                    Err(e) => {
+                        let e = if left { e } else { error::before_the_first_packet(e) };
+                        failure = Some((error::outcome(&e), e.to_string()));
+                    }
                 }
                 next += 1;
                 last = Instant::now();
@@ -118,6 +123,7 @@ async fn send(socket: &UdpSocket, spec: &Udp, arrived: &std::sync::atomic::Atomi
     let sent = u64::from(spec.count);
     let outcome = match (received, &failure) {
         (n, _) if n >= sent => ProbeOutcome::Ok,
+        (0, Some((ProbeOutcome::NoRoute, _))) if left => ProbeOutcome::Timeout,
         (0, Some((outcome, _))) => *outcome,
         (0, None) => ProbeOutcome::Timeout,
         _ => ProbeOutcome::Partial,
@@ -153,7 +159,7 @@ pub async fn dns(client: &dyn Sockets, spec: &Dns) -> ProbeResult {
 async fn try_dns(client: &dyn Sockets, spec: &Dns) -> io::Result<ProbeResult> {
     let start = Instant::now();
     let socket = bind(client, spec.server.is_ipv6(), 0)?;
-    socket.connect(spec.server).await?;
+    socket.connect(spec.server).await.map_err(error::before_the_first_packet)?;
     let id = socket.local_addr()?.port();
     let Some(query) = codec::query(id, &spec.name, spec.v6) else {
         return Ok(ProbeResult::error(format!("`{}` is not a name that DNS can ask for", spec.name)));
@@ -163,7 +169,7 @@ async fn try_dns(client: &dyn Sockets, spec: &Dns) -> io::Result<ProbeResult> {
     let mut sent = 0;
     while sent < u64::from(spec.tries) {
         sent += 1;
-        socket.send(&query).await?;
+        socket.send(&query).await.map_err(|e| if sent == 1 { error::before_the_first_packet(e) } else { e })?;
         let deadline = Instant::now() + spec.timeout;
         loop {
             match timeout_at(deadline, socket.recv(&mut buffer)).await {

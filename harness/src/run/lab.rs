@@ -22,7 +22,7 @@ use super::supervise::{Pace, fetch_keys, supervise};
 use super::traffic::Nodes;
 use super::traffic::services::Services;
 use super::worlds::WorldKind;
-use super::{artefacts, certificates, drivers, evidence, probing, unread};
+use super::{artefacts, certificates, drivers, evidence, probing, unread, unsent};
 use crate::capture::ring::{How, RecordError, Recorder, Rings};
 use crate::cli::exit::Exit;
 use crate::dissect::Frame;
@@ -309,5 +309,7 @@ async fn conclude(
     report.packets = judge.capture().records.len() as u64;
     report.faults = lab.faults.borrow().report();
     report.health = lab.health.borrow_mut().take();
+    let unsent = unsent::mistake(&lab.plan, &lab.ledger.events(), judge.capture(), report.health.as_ref());
+    report.trouble = report.trouble.take().or(unsent.map(|text| trouble(Whose::Scenario, text)));
     evidence::write_all(job, &judge, &report.expects, &stats)
 }

@@ -20,5 +20,6 @@ pub mod supervise;
 pub mod traffic;
 pub mod tunnel;
 pub mod unread;
+pub mod unsent;
 pub mod versions;
 pub mod worlds;

@@ -70,7 +70,7 @@ async fn take(lab: &Rc<Lab>, step: &Step) {
             await_packet(lab, step).await;
             StepResult::Done
         }
-        action => StepResult::Probe(steps::run_probe(action, &step.args, &lab.plan.network, lab.plan.uses_v6(), &*lab.world).await),
+        action => StepResult::Probe(steps::run_probe(action, &step.args, &lab.plan, &*lab.world).await),
     };
     lab.ledger.emit(What::StepEnded { step: step.name.clone(), result });
     let due = lab.faults.borrow().due_after_step(&step.name);

@@ -6,12 +6,12 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::checked::{Checked, CheckedExpect, Fix};
+use super::checked::{Checked, CheckedExpect, Fix, HostSpan};
 use super::diag::{Diagnostics, line_of};
 use super::layout::{self, Layout, Size};
 use super::model::{Fault, Role, Scenario, Service, Step, When};
 use super::walk::{Names, Table, Walker, pairs};
-use super::{Source, Vocabulary, children, gateway, plan, sections, settings};
+use super::{Source, Vocabulary, children, gateway, hosts, plan, sections, settings};
 use crate::schema::{Args, Param, Value};
 
 /// Reads and checks a scenario file; every mistake is reported.
@@ -59,7 +59,7 @@ impl Sections<'_, '_> {
         let gateways = self.gateways(self.top);
         let services = self.services();
         let faults = self.faults(self.top, "fault", sections::FAULT, false);
-        let steps = self.steps();
+        let (steps, host_spans) = self.steps();
         let initiator = self.initiator(&network, &steps, layout.as_ref());
         if initiator.is_some() && steps.iter().any(|s| s.name == "initiate") {
             let line_owner = self.walker.tables(self.top, "traffic").first().map(|t| t.span()).unwrap_or_default();
@@ -82,6 +82,7 @@ impl Sections<'_, '_> {
             fault_span: self.top.get("fault").map(|f| self.walker.head(f.span())),
             faults,
             steps,
+            host_spans,
             initiator,
             expects,
             fix,
@@ -267,17 +268,18 @@ impl Sections<'_, '_> {
         }
     }
 
-    fn steps(&mut self) -> Vec<Step> {
+    fn steps(&mut self) -> (Vec<Step>, Vec<HostSpan>) {
         let names = self.named(self.top, "traffic");
-        let mut out = Vec::new();
+        let (mut out, mut spans) = (Vec::new(), Vec::new());
         for (item, (name, _)) in self.walker.tables(self.top, "traffic").into_iter().zip(names) {
             let Some(table) = item.get_ref().as_table() else { continue };
             let args = self.walker.table("[[traffic]]", item.span(), table, sections::TRAFFIC, &["do"], true);
             let background = args.flag("background");
             let Some((action, args)) = self.action(item, table, "traffic action", &pairs(self.vocabulary.traffic)) else { continue };
+            spans.extend(hosts::spans(table, action, out.len()));
             out.push(Step { name, action: action.to_owned(), args, background, line: self.line(item) });
         }
-        out
+        (out, spans)
     }
 
     /// `do.<word> = { … }`.

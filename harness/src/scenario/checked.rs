@@ -23,6 +23,8 @@ pub(super) struct Checked {
     pub services: Vec<Service>,
     pub faults: Vec<Fault>,
     pub steps: Vec<Step>,
+    /// Where steps name hosts.
+    pub host_spans: Vec<HostSpan>,
     pub initiator: Option<String>,
     pub expects: Vec<CheckedExpect>,
     pub fix: Option<Fix>,
@@ -33,6 +35,15 @@ pub(super) struct Checked {
     pub has_expects: bool,
     /// The file has a `fix`, right or wrong.
     pub has_fix: bool,
+}
+
+/// Where a step names a host.
+pub(super) struct HostSpan {
+    /// Index of the step.
+    pub step: usize,
+    /// Its key: `to`, `server`.
+    pub key: &'static str,
+    pub span: Range<usize>,
 }
 
 /// An `[[expect]]`.

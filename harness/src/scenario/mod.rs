@@ -13,6 +13,7 @@ pub mod diag;
 mod floods;
 mod forms;
 pub mod gateway;
+mod hosts;
 pub mod layout;
 pub mod library;
 mod misbehaviour;

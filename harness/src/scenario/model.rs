@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use peer::{Capability, GatewayConfig};
+use peer::{Capability, Connection, EspMode, GatewayConfig};
 use serde::{Deserialize, Serialize};
 
 use super::certificates::Certificates;
@@ -327,6 +327,23 @@ impl Plan {
     /// Do this side's probes use IPv6? As its gateways' outer addresses do.
     pub fn uses_v6(&self) -> bool {
         self.gateways.first().and_then(|g| g.config.connections.first()).is_some_and(|c| c.local.is_ipv6())
+    }
+
+    /// Address of a host given by its node's name or literally, and the node that owns it, if any. A node is meant by its address on
+    /// its LAN, if it has one; but a gateway in transport mode by the one that its SAs protect, the outer one.
+    pub fn host<'a>(&'a self, host: &'a str) -> Option<(IpAddr, Option<&'a str>)> {
+        let Some(node) = self.network.node(host) else {
+            let addr: IpAddr = host.parse().ok()?;
+            return Some((addr, self.network.owner(addr)));
+        };
+        let outer = self.outer_in_transport_mode(host);
+        outer.or_else(|| node.address(self.uses_v6())).map(|a| (a, Some(node.name.as_str())))
+    }
+
+    /// The outer address of a gateway in transport mode.
+    pub fn outer_in_transport_mode(&self, gateway: &str) -> Option<IpAddr> {
+        let transport = |c: &&Connection| c.mode == EspMode::Transport;
+        self.gateway(gateway).and_then(|g| g.connections.iter().find(transport)).map(|c| c.local)
     }
 
     /// Gateways by name.

@@ -11,6 +11,7 @@ use super::check::overlaid;
 use super::checked::{Checked, CheckedExpect};
 use super::children;
 use super::floods;
+use super::hosts;
 use super::model::{Expect, Fault, GatewayPlan, Health, Must, Network, Plan, Role, Scenario, ScenarioKind, Side, Step};
 use super::moves;
 use super::peers::{self, Peers};
@@ -68,7 +69,9 @@ pub(super) fn build(walker: &mut Walker<'_>, checked: Checked) -> Option<Scenari
         }
         _ => None,
     };
-    for plan in std::iter::once(&broken).chain(fixed.as_ref()) {
+    let plans: Vec<&Plan> = std::iter::once(&broken).chain(fixed.as_ref()).collect();
+    hosts::doubts(walker, &checked, &plans);
+    for plan in plans {
         authentication::doubts(walker, &checked, plan);
         children::doubts(walker, &checked, plan);
     }

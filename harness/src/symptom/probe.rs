@@ -7,7 +7,7 @@ use crate::schema::{Args, Kind, Param};
 use peer::Outcome;
 
 /// Words of [`runtime::ProbeOutcome`].
-const OUTCOMES: &[&str] = &["ok", "partial", "timeout", "refused", "unreachable", "denied", "no-such-name", "error"];
+const OUTCOMES: &[&str] = &["ok", "partial", "timeout", "refused", "unreachable", "denied", "no-such-name", "no-route", "error"];
 
 /// `probe`.
 pub const SYMPTOM: Symptom = Symptom {
@@ -16,7 +16,9 @@ pub const SYMPTOM: Symptom = Symptom {
     level: Level::Application,
     sign: Sign::Either,
     rfc: &[],
-    explain: "What the user sees: an answer, a timeout, a refusal. It says that something is wrong, not what; the other symptoms do.",
+    explain: "What the user sees: an answer, a timeout, a refusal. It says that something is wrong, not what; the other symptoms do.\n\
+        `unreachable` is what the network says (an ICMP error); with `no-route` nothing has left the node itself. No symptom can be judged \
+        on traffic that did not happen, so a side with such a step is inconclusive, unless the scenario expects just that of the step.",
     params: &[
         Param::required("step", Kind::Step, "which step"),
         Param::required("outcome", Kind::List(&Kind::Word(OUTCOMES)), "any of these"),

@@ -35,7 +35,7 @@ pub fn of_failures(code: &str, evidence: &Evidence<'_>) -> Option<(&'static str,
     match code {
         "notify" => Some(("type", texts(errors(evidence).iter().map(u16::to_string)))),
         "probe" => {
-            let bad = ["partial", "timeout", "refused", "unreachable", "denied", "no-such-name", "error"];
+            let bad = ["partial", "timeout", "refused", "unreachable", "denied", "no-such-name", "no-route", "error"];
             Some(("outcome", vec![Value::List(texts(bad.map(str::to_owned)))]))
         }
         _ => None,

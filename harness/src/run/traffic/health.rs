@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use runtime::{Ping, ProbeOutcome, ProbeResult, Tcp};
 
-use super::{Nodes, resolve};
+use super::Nodes;
 use crate::event::What;
 use crate::scenario::model::{Must, Plan};
 
@@ -19,8 +19,7 @@ const PORTS: [u16; 3] = [5101, 5102, 5103];
 /// Runs all probes; true when each is ok.
 pub async fn health(plan: &Plan, nodes: &dyn Nodes, report: impl Fn(What)) -> bool {
     let h = &plan.health;
-    let v6 = plan.uses_v6();
-    let place = nodes.sockets(&h.from).zip(nodes.sockets(&h.to)).zip(resolve(&plan.network, v6, &h.to));
+    let place = nodes.sockets(&h.from).zip(nodes.sockets(&h.to)).zip(plan.host(&h.to));
     let Some(((client, server), (addr, _))) = place else {
         report(What::Health { probe: "ping".to_owned(), result: ProbeResult::error(format!("no path from `{}` to `{}`", h.from, h.to)) });
         return false;

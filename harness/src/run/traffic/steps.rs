@@ -7,21 +7,22 @@ use std::time::Duration;
 
 use runtime::{Dns, Http, Ping, ProbeResult, Sockets, Tcp, Udp};
 
-use super::{Nodes, resolve};
-use crate::scenario::model::Network;
+use super::Nodes;
+use crate::scenario::model::Plan;
 use crate::schema::Args;
 
 /// ICMP identifiers, so that probes running at the same time are told apart.
 static NEXT_ID: AtomicU16 = AtomicU16::new(1);
 
 /// Runs a probe: `ping`, `tcp`, `udp`, `dns` or `http`.
-pub async fn run_probe(action: &str, args: &Args, network: &Network, v6: bool, nodes: &dyn Nodes) -> ProbeResult {
+pub async fn run_probe(action: &str, args: &Args, plan: &Plan, nodes: &dyn Nodes) -> ProbeResult {
+    let v6 = plan.uses_v6();
     let from = args.text("from").unwrap_or_default();
     let Some(client) = nodes.sockets(from) else {
         return ProbeResult::error(format!("no node `{from}`"));
     };
     let host = args.text("to").or_else(|| args.text("server")).unwrap_or_default();
-    let Some((addr, owner)) = resolve(network, v6, host) else {
+    let Some((addr, owner)) = plan.host(host) else {
         return ProbeResult::error(format!("`{host}` has no {} address", if v6 { "IPv6" } else { "IPv4" }));
     };
     let server: Option<Arc<dyn Sockets>> = owner.and_then(|n| nodes.sockets(n));
