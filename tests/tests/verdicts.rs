@@ -11,9 +11,11 @@ fn main() {
     if !able && !arguments.list {
         eprintln!("verdicts: skipped(this machine cannot run cells or has no gateway; see `faultlab doctor`)");
     }
-    let cases: [(&str, &str, &str, &str); 9] = [
+    let cases: [(&str, &str, &str, &str); 11] = [
         ("a_fault_that_begins_with_a_packet", "right/fault-after-a-packet.toml", "reproduced", ""),
         ("a_fault_that_begins_after_a_time", "right/fault-after-a-time.toml", "reproduced", ""),
+        ("a_filter_of_fragments_at_a_nat", "right/fragments-at-a-nat.toml", "reproduced", ""),
+        ("one_packet_of_many", "right/the-third-packet.toml", "reproduced", ""),
         ("a_gateways_name_in_transport_mode", "right/names-in-transport-mode.toml", "reproduced", ""),
         ("a_step_that_sends_nothing_as_expected", "right/nothing-sent.toml", "reproduced", ""),
         ("a_step_that_sends_nothing", "wrong/nothing-sent.toml", "inconclusive", "mid sent nothing to 10.2.0.10"),

@@ -52,6 +52,18 @@ pub enum What {
     UdpPayload(u16, Vec<u8>),
 }
 
+impl Clause {
+    /// Does it want a fragment?
+    pub fn wants_fragment(&self) -> bool {
+        self.tests.iter().any(|t| t.what == What::Fragment && !t.negated)
+    }
+
+    /// Does it tell fragments from whole packets?
+    pub fn looks_at_fragments(&self) -> bool {
+        self.tests.iter().any(|t| t.what == What::Fragment)
+    }
+}
+
 /// The filter in disjunctive normal form: a packet matches when all tests of any clause are true. A clause without tests
 /// matches every packet; no clause at all, none. Fields that a kernel rule cannot test are refused. Unlike Wireshark, the
 /// kernel does not look into packets quoted by ICMP errors.

@@ -11,7 +11,7 @@ use super::diag::{Diagnostics, line_of};
 use super::layout::{self, Layout, Size};
 use super::model::{Fault, Role, Scenario, Service, Step, When};
 use super::walk::{Names, Table, Walker, pairs};
-use super::{Source, Vocabulary, children, gateway, hosts, plan, sections, settings};
+use super::{Source, Vocabulary, children, gateway, hosts, plan, rules, sections, settings};
 use crate::schema::{Args, Param, Value};
 
 /// Reads and checks a scenario file; every mistake is reported.
@@ -240,6 +240,7 @@ impl Sections<'_, '_> {
             let action = self.action(item, entry, "fault", &pairs(self.vocabulary.faults));
             self.walker.filter = self.vocabulary.filter;
             let Some((action, args)) = action else { continue };
+            rules::check(&mut self.walker, entry, action, &args);
             if let Some(set) =
                 entry.get("do").and_then(|d| inner(d, "config")).and_then(|c| c.get("set")).and_then(|s| s.get_ref().as_table())
             {

@@ -25,6 +25,7 @@ pub mod pairs;
 pub(crate) mod peers;
 mod plan;
 pub mod reference;
+mod rules;
 pub mod sections;
 mod settings;
 mod source;

@@ -108,7 +108,7 @@ pub const PACKET: &[Param] =
 pub const WHEN: &[Param] = &[
     Param::optional("after", Kind::Duration, "this long after the first traffic step began"),
     Param::optional("step", Kind::Step, "when this traffic step has ended"),
-    Param::optional("packet", Kind::Table(PACKET), "when such a packet has been seen"),
+    Param::optional("packet", Kind::Table(PACKET), "when such a packet has been seen: it has passed by then, and so may have others"),
 ];
 
 /// `[[fault]]`, beside `do`.

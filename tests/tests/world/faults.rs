@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use faultlab::dissect::Capture;
 use faultlab::scenario::model::{Fault, Health, Must, Network, Plan, Side, When};
-use faultlab::schema::{Args, Value};
+use faultlab::schema::{Args, Count, Value};
 use faultlab::world::World;
 use faultlab::world::faults::{self, Evidence, HERE, InForce, Proved};
 
@@ -18,6 +18,8 @@ use crate::probe::{Outcome, Taps, ensure, eventually, exchange, say, udp};
 /// All trials of faults.
 pub const ALL: &[(&str, Belief)] = &[
     ("drop_is_proved_by_its_counter", drop_rule),
+    ("drop_meets_fragments_at_every_node", fragments),
+    ("drop_meets_exactly_the_packets_that_are_wanted", numbered),
     ("reject_tells_the_sender", reject),
     ("icmp_errors_off_keeps_a_router_silent", icmp_errors_off),
     ("mss_clamp_lowers_what_a_handshake_announces", mss_clamp),
@@ -105,6 +107,54 @@ fn drop_rule() -> Outcome {
         let mid = world.node("mid").map_err(say)?;
         mid.run(|| faultlab::world::kernel::nft::delete(&format!("fault-filter-{n}"))).map_err(say)?.map_err(say)?;
         send(&world, 10)?.map_err(|e| format!("after `{filter}` was removed: {e}"))?;
+    }
+    Ok(())
+}
+
+/// A router, one that tracks connections and so puts fragments together, and the receiver, who does so anyway.
+fn fragments() -> Outcome {
+    const ANY: &str = "ip.flags.mf == 1 || ip.frag_offset > 0";
+    const LATER: &str = "(ip.flags.mf == 1 || ip.frag_offset > 0) && ip.len < 1000";
+    for network in [routed(None), translated()] {
+        for (at, hook) in [("mid", "forward"), ("mid", "any"), ("bob", "in"), ("bob", "any")] {
+            for filter in [ANY, LATER] {
+                let world = World::build(&network).map_err(say)?;
+                let mut placed = set(&world, &fault("drop", &[("at", text(at)), ("match", text(filter)), ("hook", text(hook))]))?;
+                send(&world, 1000)?.map_err(|e| format!("whole, past {hook} of {at}: {e}"))?;
+                unproved(&world, &mut *placed)?;
+                ensure(send(&world, 2000)?.is_err(), || format!("fragments passed {hook} of {at}"))?;
+                proved(&world, &Capture::default(), &mut *placed).map_err(|e| format!("{hook} of {at}: {e}"))?;
+            }
+        }
+        // What is for somebody else is not for the node.
+        for (at, hook) in [("mid", "in"), ("bob", "forward"), ("mid", "out")] {
+            let world = World::build(&network).map_err(say)?;
+            let mut placed = set(&world, &fault("drop", &[("at", text(at)), ("match", text(ANY)), ("hook", text(hook))]))?;
+            send(&world, 2000)?.map_err(|e| format!("fragments, past {hook} of {at}: {e}"))?;
+            unproved(&world, &mut *placed)?;
+        }
+    }
+    Ok(())
+}
+
+/// Packets of both directions, which meet different rules, are numbered together.
+fn numbered() -> Outcome {
+    for (which, lost) in [("1", &[1][..]), ("3", &[3]), ("2..3", &[2, 3]), (">= 4", &[4, 5, 6]), ("<= 2", &[1, 2])] {
+        let world = World::build(&routed(None)).map_err(say)?;
+        let count = Value::Count(Count::parse(which).ok_or("a count")?);
+        let both = "udp.dstport == 500 || udp.srcport == 501";
+        let mut placed = set(&world, &fault("drop", &[("at", text("mid")), ("match", text(both)), ("which", count)]))?;
+        unproved(&world, &mut *placed)?;
+        let (a, b) = (world.node("alice").map_err(say)?, world.node("bob").map_err(say)?);
+        let (alice, bob) = (udp(&a, "10.1.0.2:7")?, udp(&b, "192.0.2.2:500")?);
+        let (there, back) = (udp(&a, "10.1.0.2:8")?, udp(&b, "192.0.2.2:501")?);
+        let mut found = Vec::new();
+        for n in 1..=6 {
+            let sent = if n % 2 == 1 { exchange(&alice, &bob, "192.0.2.2:500", b"x") } else { exchange(&back, &there, "10.1.0.2:8", b"x") };
+            found.extend(sent.err().map(|_| n));
+        }
+        ensure(found == lost, || format!("`{which}`: {found:?} were lost"))?;
+        proved(&world, &Capture::default(), &mut *placed)?;
     }
     Ok(())
 }

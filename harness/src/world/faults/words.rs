@@ -4,6 +4,12 @@ use crate::schema::{Kind, Param, Word};
 
 const HOOKS: Kind = Kind::Word(&["any", "in", "forward", "out"]);
 
+const WHICH: Param = Param::optional(
+    "which",
+    Kind::Count,
+    "which of the matching packets, numbered from 1 as they pass once the rule is there: `1` only the first, `3` only the third, `\"2..4\"`, `\">= 3\"` all from the third on; default: all",
+);
+
 /// All faults, in documentation order.
 pub const WORDS: &[Word] = &[
     Word {
@@ -18,6 +24,7 @@ pub const WORDS: &[Word] = &[
                 "\"any\"",
                 "where in the node's path: received for itself (`in`), passing (`forward`), sent by itself (`out`), or all",
             ),
+            WHICH,
         ],
     },
     Word {
@@ -33,6 +40,7 @@ pub const WORDS: &[Word] = &[
                 "\"port-unreachable\"",
                 "what the sender is told",
             ),
+            WHICH,
         ],
     },
     Word {

@@ -50,6 +50,8 @@ impl Hook {
 pub enum Chain {
     /// Filters; priority of the standard filter.
     Filter,
+    /// Filters what comes in before connection tracking puts fragments together (priority -400).
+    Fragments,
     /// Rewrites packets, before they are filtered.
     Mangle,
     /// Translates addresses of new connections.
@@ -139,6 +141,18 @@ impl Expr {
         Expr::new("counter", Attrs::default())
     }
 
+    /// Loads how many packets got here before: 0 for the first.
+    pub fn ordinal() -> Expr {
+        Expr::new("numgen", Attrs::default().number(1, REGISTER).number(2, u32::MAX).number(3, 0))
+    }
+
+    /// Goes on in another chain of the table, and here unless that decides.
+    pub fn jump(chain: &str) -> Expr {
+        const JUMP: u32 = -3i32 as u32;
+        let verdict = Attrs::default().number(1, JUMP).text(2, chain);
+        Expr::new("immediate", Attrs::default().number(1, 0).nest(2, Attrs::default().nest(2, verdict)))
+    }
+
     /// Discards the packet.
     pub fn drop() -> Expr {
         Expr::verdict(0)
@@ -210,6 +224,7 @@ impl Table {
         let (number, name) = (hook as u32, hook.name());
         let (word, priority) = match (kind, hook) {
             (Chain::Filter, _) => ("filter", 0),
+            (Chain::Fragments, _) => ("filter", -450),
             (Chain::Mangle, _) => ("filter", -150),
             (Chain::Nat, Hook::Postrouting | Hook::Input) => ("nat", 100),
             (Chain::Nat, _) => ("nat", -100),
@@ -219,10 +234,21 @@ impl Table {
         self.push(NEWCHAIN, netlink::CREATE, attrs);
     }
 
-    /// Adds a rule at the end of a chain.
+    /// Adds a chain that is only entered by [`Expr::jump`]; before those who jump there.
+    pub fn plain_chain(&mut self, name: &str) {
+        let attrs = Attrs::default().text(1, &self.name).text(3, name);
+        self.push(NEWCHAIN, netlink::CREATE, attrs);
+    }
+
+    /// Adds a rule at the end of a hook's chain.
     pub fn rule(&mut self, hook: Hook, expressions: impl IntoIterator<Item = Expr>) {
+        self.rule_in(hook.name(), expressions);
+    }
+
+    /// Adds a rule at the end of a chain.
+    pub fn rule_in(&mut self, chain: &str, expressions: impl IntoIterator<Item = Expr>) {
         let list = expressions.into_iter().fold(Attrs::default(), |list, e| list.nest(1, e.0));
-        let attrs = Attrs::default().text(1, &self.name).text(2, hook.name()).nest(4, list);
+        let attrs = Attrs::default().text(1, &self.name).text(2, chain).nest(4, list);
         self.push(NEWRULE, netlink::CREATE | netlink::APPEND, attrs);
     }
 
