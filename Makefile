@@ -1,7 +1,7 @@
 # The verbs of this project; continuous integration calls the same ones.
 CARGO ?= cargo
 
-.PHONY: run test test-only bench check install-deps peers kernel everything clean
+.PHONY: run test test-only chaos bench check install-deps peers kernel everything clean
 
 ## run: installs what is missing, builds, shows a first verdict, then reproduces and explains every failure
 run:
@@ -12,6 +12,11 @@ test: everything test-only
 
 test-only:
 	./tests/run-all.sh
+
+## chaos: CASES=500 runs in which something is killed or stopped, or runs out; FIRST=17 CASES=1 repeats one
+chaos:
+	$(CARGO) build --locked -p faultlab
+	FAULTLAB_CHAOS_CASES=$(or $(CASES),500) FAULTLAB_CHAOS_FIRST=$(or $(FIRST),1) $(CARGO) test --locked -p faultlab-tests --test chaos
 
 ## bench: figures, never pass or fail
 bench: install-deps
