@@ -97,6 +97,11 @@ pub enum What {
         /// How.
         result: ProbeResult,
     },
+    /// This machine ran short of something, so that the side says nothing about the network.
+    Shortage {
+        /// What was being done, and the error.
+        text: String,
+    },
     /// A remark for people: progress, tolerated oddities.
     Note {
         /// Text.

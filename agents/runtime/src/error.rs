@@ -46,6 +46,7 @@ pub fn before_the_first_packet(e: io::Error) -> io::Error {
 pub fn outcome(e: &io::Error) -> ProbeOutcome {
     match e.kind() {
         _ if e.get_ref().is_some_and(|inner| inner.is::<NoRoute>()) => ProbeOutcome::NoRoute,
+        _ if peer::is_shortage(e) => ProbeOutcome::Untried,
         io::ErrorKind::ConnectionRefused => ProbeOutcome::Refused,
         // The node's own packet filter discarded it: its user waits in vain.
         io::ErrorKind::PermissionDenied if e.raw_os_error() == Some(1) => ProbeOutcome::Timeout,
@@ -53,5 +54,21 @@ pub fn outcome(e: &io::Error) -> ProbeOutcome {
         _ if e.raw_os_error().is_some_and(|code| UNREACHABLE.contains(&code)) => ProbeOutcome::Unreachable,
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => ProbeOutcome::Partial,
         _ => ProbeOutcome::Error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_without_descriptors_is_no_network_without_answers() {
+        // EMFILE, ENFILE, ENOMEM.
+        for code in [24, 23, 12] {
+            assert_eq!(outcome(&io::Error::from_raw_os_error(code)), ProbeOutcome::Untried, "{code}");
+        }
+        // EMSGSIZE: what is sent with Don't Fragment does not fit.
+        assert_eq!(outcome(&io::Error::from_raw_os_error(90)), ProbeOutcome::Error);
+        assert_eq!(outcome(&io::Error::from_raw_os_error(libc_code::EHOSTUNREACH)), ProbeOutcome::Unreachable);
     }
 }

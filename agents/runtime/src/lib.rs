@@ -45,8 +45,10 @@ pub enum ProbeOutcome {
     NoSuchName,
     /// Nothing left the node: it has no route to the other end, or no address of its own to send from.
     NoRoute,
-    /// Could not be tried: an error of this machine.
+    /// Something else went wrong: octets were altered, a packet did not fit.
     Error,
+    /// Could not be tried, or not to its end: this machine ran short of descriptors or memory. That says nothing about the network.
+    Untried,
 }
 
 mod error;

@@ -56,7 +56,10 @@ pub async fn tcp(client: &dyn Sockets, server: Option<&dyn Sockets>, spec: &Tcp)
     let start = Instant::now();
     let listener = match server.map(|s| listen(s, spec.to.is_ipv6(), spec.to.port())).transpose() {
         Ok(listener) => listener,
-        Err(e) => return ProbeResult::error(format!("cannot listen on port {}: {e}", spec.to.port())),
+        Err(e) => {
+            let detail = format!("cannot listen on port {}: {e}", spec.to.port());
+            return ProbeResult { outcome: error::outcome(&e), ..ProbeResult::error(detail) };
+        }
     };
     let mut state = Progress::default();
     let arrived = AtomicU64::new(0);
@@ -68,6 +71,7 @@ pub async fn tcp(client: &dyn Sockets, server: Option<&dyn Sockets>, spec: &Tcp)
     let done = format!("{} of {} octets up, {received} of {} down", sent, spec.up, spec.down);
     let (outcome, detail) = match result {
         Ok(()) => (ProbeOutcome::Ok, done),
+        Err(e) if error::outcome(&e) == ProbeOutcome::Untried => (ProbeOutcome::Untried, format!("{done}; {e}")),
         // What the client could write may still sit in its own buffers: only confirmed octets count as progress.
         Err(e) if state.connected && received > 0 && received < total => (ProbeOutcome::Partial, format!("{done}; {e}")),
         Err(e) => (error::outcome(&e), format!("{}{done}; {e}", if state.connected { "connected, " } else { "" })),

@@ -67,7 +67,10 @@ impl Reporter for Human {
                 bar.set_style(style);
             }
             bar.set_prefix(format!("{scenario} ({})", side.name()));
-            bar.enable_steady_tick(Duration::from_millis(120));
+            // It starts a thread, and panics where there can be none.
+            if std::thread::Builder::new().spawn(|| ()).is_ok() {
+                bar.enable_steady_tick(Duration::from_millis(120));
+            }
             self.lines.insert((scenario.to_owned(), side), bar);
         }
     }

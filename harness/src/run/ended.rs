@@ -29,6 +29,9 @@ impl Default for Limits {
 /// Linux, x86 and ARM alike: what a process gets for its own mistakes, so that it was not ended from outside. (SIGILL, SIGTRAP, SIGABRT,
 /// SIGBUS, SIGFPE, SIGSEGV, SIGSYS.)
 const MISTAKES: [i32; 7] = [4, 5, 6, 7, 8, 11, 31];
+/// The C library's words for EAGAIN, ENOMEM, EMFILE and ENOSPC.
+const SHORTAGES: [&str; 4] =
+    ["Resource temporarily unavailable", "Cannot allocate memory", "Too many open files", "No space left on device"];
 /// Exit status of `__enter` when it cannot start a program, as a shell would say it.
 const NOT_STARTED: i32 = 127;
 
@@ -38,6 +41,10 @@ pub fn whose(exit: &CellExit) -> Whose {
     let signal = code - 128;
     // The runtime library's words, before it aborts.
     if exit.stderr.contains("memory allocation of ") && MISTAKES.contains(&signal) {
+        return Whose::Machine;
+    }
+    // And what a kernel says that could not start its processes or make its memory.
+    if !exit.told && signal < 0 && SHORTAGES.iter().any(|words| exit.stderr.contains(words)) {
         return Whose::Machine;
     }
     match code {
@@ -150,6 +157,7 @@ mod tests {
         assert_eq!(exit(134, true, "memory allocation of 4096 bytes failed\n"), Whose::Machine);
         assert_eq!(exit(3, true, ""), Whose::Machine);
         assert_eq!(exit(127, false, ""), Whose::Machine);
+        assert_eq!(exit(1, false, "check_ptrace: fork failed: Resource temporarily unavailable"), Whose::Machine);
     }
 
     #[test]

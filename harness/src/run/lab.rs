@@ -22,11 +22,12 @@ use super::supervise::{Pace, fetch_keys, supervise};
 use super::traffic::Nodes;
 use super::traffic::services::Services;
 use super::worlds::WorldKind;
-use super::{artefacts, certificates, drivers, evidence, probing, unread, unsent};
+use super::{artefacts, certificates, drivers, evidence, probing, shortage, unread, unsent};
 use crate::capture::ring::{How, RecordError, Recorder, Rings};
 use crate::cli::exit::Exit;
 use crate::dissect::Frame;
 use crate::event::What;
+use crate::limits;
 use crate::report::to_stderr;
 use crate::scenario::model::Plan;
 use crate::time::Timestamp;
@@ -182,7 +183,7 @@ async fn carry_out(job: &Job, plan: Arc<Plan>, ledger: &Rc<Ledger>, report: &mut
     let world = Rc::new(World::found(&plan.network).map_err(refused)?);
     let taps = plan.taps();
     let (how, delay) = match job.world {
-        WorldKind::Host => (How::Ring, None),
+        WorldKind::Host => (How::of(taps.len()), None),
         WorldKind::Pocket => (How::OneByOne, Some(POCKET_DELAY)),
     };
     let rings = Rings::open(&world, &taps, how).map_err(uncaptured)?;
@@ -199,6 +200,7 @@ async fn carry_out(job: &Job, plan: Arc<Plan>, ledger: &Rc<Ledger>, report: &mut
     ledger.emit(What::Phase { name: "gateways".into() });
     let (events_in, mut events) = mpsc::unbounded_channel();
     let gateways = start_gateways(job, &plan, &world, &events_in).await?;
+    limits::enough_left().map_err(|text| trouble(Whose::Machine, text))?;
     for name in gateways.keys() {
         ledger.emit(What::Daemon { gateway: name.clone(), state: "started".into() });
     }
@@ -221,6 +223,7 @@ async fn carry_out(job: &Job, plan: Arc<Plan>, ledger: &Rc<Ledger>, report: &mut
     let pace = Pace::of(job.world);
     supervise(&lab, &recorder, &mut frames, &mut events, deadline, pace).await;
     conclude(job, &lab, recorder, frames, report).await.map_err(|e| unwritable(&e))?;
+    report.trouble = shortage::find(&lab.ledger.events());
     Ok(lab)
 }
 

@@ -16,6 +16,7 @@ pub mod orchestrate;
 pub mod outcome;
 pub mod probing;
 pub mod script;
+pub mod shortage;
 pub mod supervise;
 pub mod traffic;
 pub mod tunnel;

@@ -10,7 +10,7 @@ use tokio::task::{JoinHandle, spawn_local};
 use super::lab::Lab;
 use super::outcome::HealthReport;
 use super::traffic::{health, steps};
-use super::{faults, tunnel};
+use super::{faults, shortage, tunnel};
 use crate::event::{StepResult, What};
 use crate::filter::{Analysis, Filter};
 use crate::scenario::model::{Must, Step};
@@ -94,7 +94,10 @@ async fn initiate(lab: &Rc<Lab>, step: &Step) -> Outcome {
             }
             outcome
         }
-        Err(e) => Outcome::Failed { reason: e.to_string() },
+        Err(e) => {
+            shortage::note(&lab.ledger, &e);
+            Outcome::Failed { reason: e.to_string() }
+        }
     }
 }
 

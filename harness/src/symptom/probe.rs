@@ -5,6 +5,7 @@ use super::{Evidence, Finding, Level, Proof, Sign, Symptom};
 use crate::event::StepResult;
 use crate::schema::{Args, Kind, Param};
 use peer::Outcome;
+use runtime::ProbeOutcome;
 
 /// Words of [`runtime::ProbeOutcome`].
 const OUTCOMES: &[&str] = &["ok", "partial", "timeout", "refused", "unreachable", "denied", "no-such-name", "no-route", "error"];
@@ -36,6 +37,9 @@ fn judge(args: &Args, evidence: &Evidence<'_>) -> Finding {
         Some(StepResult::Initiate(Outcome::Established)) => ("ok".to_owned(), "established".to_owned()),
         Some(StepResult::Initiate(Outcome::Failed { reason })) => ("refused".to_owned(), reason.clone()),
         Some(StepResult::Initiate(Outcome::Pending)) => ("timeout".to_owned(), "still trying".to_owned()),
+        Some(StepResult::Probe(p)) if p.outcome == ProbeOutcome::Untried => {
+            return Finding::Inconclusive(format!("step `{step}` could not be tried: {}", p.detail));
+        }
         Some(StepResult::Probe(p)) => {
             let word = serde_json::to_value(p.outcome).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
             (word, p.detail.clone())
@@ -49,8 +53,6 @@ fn judge(args: &Args, evidence: &Evidence<'_>) -> Finding {
 mod tests {
     use super::super::testkit::*;
     use super::*;
-
-    use runtime::ProbeOutcome;
 
     const ARGS: [(&str, &str); 2] = [("step", "ping"), ("outcome", "['timeout', 'unreachable']")];
 

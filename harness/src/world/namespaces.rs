@@ -211,16 +211,15 @@ impl NetNs {
         let workers = std::thread::available_parallelism().map_or(1, usize::from).min(count);
         let made = std::thread::scope(|scope| {
             let prepare = &prepare;
-            let threads: Vec<_> = (0..workers)
-                .map(|w| {
-                    scope.spawn(move || {
-                        (w..count)
-                            .step_by(workers)
-                            .map(|i| Ok((i, (NetNs::unshare_here()?, prepare(i)))))
-                            .collect::<Result<Vec<_>, Refusal>>()
-                    })
-                })
-                .collect();
+            let begin = |w: usize| {
+                let work = move || {
+                    let each = (w..count).step_by(workers).map(|i| Ok((i, (NetNs::unshare_here()?, prepare(i)))));
+                    each.collect::<Result<Vec<_>, Refusal>>()
+                };
+                let thread = std::thread::Builder::new().name("netns".into()).spawn_scoped(scope, work);
+                thread.map_err(|e| Refusal::new("start a thread", e, "the limit of processes may be reached"))
+            };
+            let threads = (0..workers).map(begin).collect::<Result<Vec<_>, Refusal>>()?;
             threads.into_iter().map(|t| t.join().unwrap_or_else(|panic| resume_unwind(panic))).collect::<Result<Vec<_>, Refusal>>()
         })?;
         let mut made: Vec<_> = made.into_iter().flatten().collect();

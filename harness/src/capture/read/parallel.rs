@@ -26,10 +26,11 @@ pub fn parallel_filter(path: impl AsRef<Path>, filter: &Filter) -> Result<Vec<u3
         return sequential(path.as_ref(), filter);
     }
     // Errors are kept until the workers have ended; a damaged file has no result.
-    let mut result = Ok(());
+    let (mut result, mut alone) = (Ok(()), false);
     let mut selected = thread::scope(|scope| {
         let (senders, handles): (Vec<_>, Vec<_>) = (0..workers)
-            .map(|_| {
+            // As many as the machine gives.
+            .map_while(|_| {
                 let (sender, receiver) = sync_channel::<(Analysis, Vec<Frame>)>(WAITING);
                 let work = move || {
                     let mut dissector = Dissector::new();
@@ -40,14 +41,21 @@ pub fn parallel_filter(path: impl AsRef<Path>, filter: &Filter) -> Result<Vec<u3
                     }
                     selected
                 };
-                (sender, scope.spawn(work))
+                Some((sender, thread::Builder::new().spawn_scoped(scope, work).ok()?))
             })
             .unzip();
+        alone = senders.is_empty();
+        if alone {
+            return Vec::new();
+        }
         result = deal(path.as_ref(), &senders);
         drop(senders);
         let joined = handles.into_iter().map(thread::ScopedJoinHandle::join);
         joined.flat_map(|r| r.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect::<Vec<u32>>()
     });
+    if alone {
+        return sequential(path.as_ref(), filter);
+    }
     result?;
     selected.sort_unstable();
     Ok(selected)

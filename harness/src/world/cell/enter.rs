@@ -58,6 +58,7 @@ fn try_enter(mut args: impl Iterator<Item = OsString>) -> Result<std::convert::I
         die_with_parent(parent)?;
     }
     let program = text(args.next())?;
+    crate::limits::usual();
     let error = Command::new(&program).args(args).exec();
     Err(Refusal::new(format!("start {program}"), error, "is it installed?"))
 }

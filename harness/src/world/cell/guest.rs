@@ -66,7 +66,8 @@ fn serve(cell_main: fn(Vec<u8>, EventSink) -> i32, mut stream: File, line: &str)
         // Nothing can come meanwhile, and virtual time flies.
         std::thread::sleep(begins.saturating_sub(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()));
     }
-    let entered = set_environment(&orders).and_then(|()| standard_streams());
+    let limit = |e| Refusal::new("raise the limit of descriptors", e, "this is a bug of faultlab: please report it");
+    let entered = set_environment(&orders).and_then(|()| standard_streams()).and_then(|()| crate::limits::prepare_pocket().map_err(limit));
     if let Err(refusal) = entered {
         first::say(&mut stream, &Greeting::Refused(refusal));
         return 3;
