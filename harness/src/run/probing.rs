@@ -13,6 +13,7 @@ use super::ledger::Message;
 use super::outcome::{Trouble, Whose};
 use super::worlds::Inventory;
 use super::{drivers, ended};
+use crate::limits;
 use crate::world::cell::{CellError, CellHandle};
 use crate::world::node::NodeHandle;
 use crate::world::pocket::{self, Pocket};
@@ -24,6 +25,11 @@ const FOLDER: &str = "/run/faultlab-probe";
 
 /// Asks drivers in the world of the calling cell, which must be one. Each has a node of its own: all daemons want the same ports.
 pub async fn here(names: &[String]) -> Inventory {
+    if let Err(text) = limits::enough_left() {
+        // Daemons that cannot be started for that reason would look as if they were broken.
+        let failed = Absent::Failed(Trouble { whose: Whose::Machine, text });
+        return names.iter().map(|n| (n.clone(), Err(failed.clone()))).collect();
+    }
     let asked = drivers::all().iter().filter(|d| names.iter().any(|n| n == d.name()));
     let probes = asked.map(|driver| async {
         let answer = match NodeHandle::alone("probe").map(Arc::new) {
