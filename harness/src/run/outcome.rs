@@ -43,7 +43,7 @@ pub struct SideReport {
 }
 
 /// Why a side could not be carried through once it had been begun, and whose fault it is. What is known before is a
-/// [`Skip`](super::lack::Skip).
+/// [`Skip`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trouble {
     /// Whose fault.
