@@ -1,4 +1,64 @@
 //! Text for people.
+//!
+//! What comes from outside (names and comments in captures, titles of scenarios, what daemons and peers say, names of files) may hold
+//! characters that a terminal obeys, or that make a line read otherwise than it is. None of them goes out as it is: [`shown`] for what
+//! is part of a line, [`lines`] for what has lines of its own, [`json`] for JSON that may end on a terminal.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+/// Does this character do something instead of being seen? Control characters (C0, DEL, C1), what changes the direction of writing,
+/// other ends of lines, marks that are not seen, and what XML and HTML do not allow.
+pub fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// The text as a part of one line: what is hidden is written as in Rust, `\n`, `\u{1b}`.
+pub fn shown(text: &str) -> Cow<'_, str> {
+    escaped(text, |_| false)
+}
+
+/// The same for text of several lines, which it keeps, as tabs.
+pub fn lines(text: &str) -> Cow<'_, str> {
+    escaped(text, |c| matches!(c, '\n' | '\t'))
+}
+
+/// The name of a file, as a part of one line.
+pub fn path(path: &Path) -> String {
+    shown(&path.to_string_lossy()).into_owned()
+}
+
+fn escaped(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {
+    let goes = |c: char| is_hidden(c) && !stays(c);
+    if !text.contains(goes) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if goes(c) { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    Cow::Owned(out)
+}
+
+/// JSON that means the same: what is hidden and stands as it is in there, which JSON allows in strings, becomes an escape sequence.
+pub fn json(text: &str) -> Cow<'_, str> {
+    // Blanks between values.
+    let goes = |c: char| is_hidden(c) && !matches!(c, '\n' | '\t' | '\r');
+    if !text.contains(goes) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if goes(c) {
+            out.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
 
 /// Octets as hexadecimal digits.
 pub fn hex(octets: &[u8]) -> String {
@@ -42,7 +102,25 @@ pub fn offset(seconds: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{offset, wrap};
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_obeys_is_written_out() {
+        let evil = "a\n\u{1b}[31mb\u{7f}\u{9b}31m\u{202e}c\t";
+        assert_eq!(shown(evil), "a\\n\\u{1b}[31mb\\u{7f}\\u{9b}31m\\u{202e}c\\t");
+        assert_eq!(lines(evil), "a\n\\u{1b}[31mb\\u{7f}\\u{9b}31m\\u{202e}c\t");
+        assert!(matches!(shown("Größe → 5 µs, “α”\u{a0}!"), Cow::Borrowed(_)));
+        assert!((0..0xffff_u32).filter_map(char::from_u32).all(|c| !shown(&c.to_string()).contains(is_hidden)));
+    }
+
+    #[test]
+    fn json_means_the_same() {
+        let value = serde_json::json!({ "\u{9b}": ["\u{1b}\u{7f}", "\u{202e}\u{e0041}", "\n plain"] });
+        let text = serde_json::to_string_pretty(&value).unwrap();
+        let safe = json(&text);
+        assert!(text.contains(|c| is_hidden(c) && c != '\n') && !safe.contains(|c| is_hidden(c) && c != '\n'), "{safe}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).unwrap(), value);
+    }
 
     #[test]
     fn offsets_have_signs() {

@@ -69,7 +69,7 @@ pub enum ReadError {
 
 /// Opens a capture file.
 pub fn open(path: impl AsRef<Path>) -> Result<Reader, ReadError> {
-    let file = path.as_ref().display().to_string();
+    let file = crate::text::path(path.as_ref());
     let opened = File::open(&path).and_then(|f| match f.metadata()?.is_dir() {
         true => Err(io::Error::from(io::ErrorKind::IsADirectory)),
         false => Ok(f),

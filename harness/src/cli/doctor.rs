@@ -5,6 +5,7 @@ use super::print;
 use crate::run::drivers;
 use crate::run::lack::Absent;
 use crate::run::worlds::{Inventory, Worlds};
+use crate::text;
 use crate::world::pocket;
 use crate::world::probe::{Feature, features};
 
@@ -35,7 +36,7 @@ pub async fn doctor() -> Result<Exit, CliError> {
     out.push_str("\npocket world: a kernel of our own, in virtual time\n");
     match &in_pockets {
         Ok((kernel, inventory)) => {
-            out.push_str(&format!("  ✓ {:<22} {}\n", "kernel", kernel.display()));
+            out.push_str(&format!("  ✓ {:<22} {}\n", "kernel", text::path(kernel)));
             implementations(&mut out, inventory);
         }
         Err(absent) => out.push_str(&without("kernel", absent)),

@@ -1,5 +1,8 @@
 //! Exit codes, in one place.
 
+use crate::scenario::Diagnostics;
+use crate::text::lines;
+
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -63,19 +66,28 @@ pub struct CliError {
 }
 
 impl CliError {
+    fn new(exit: Exit, message: &str) -> CliError {
+        CliError { exit, message: lines(message).into_owned() }
+    }
+
+    /// Mistakes in files, rendered, perhaps in colour.
+    pub fn mistakes(found: &Diagnostics, colour: bool) -> CliError {
+        CliError { exit: Exit::Wrong, message: found.render(colour) }
+    }
+
     /// The user's input is wrong.
-    pub fn wrong(message: impl Into<String>) -> CliError {
-        CliError { exit: Exit::Wrong, message: message.into() }
+    pub fn wrong(message: impl AsRef<str>) -> CliError {
+        CliError::new(Exit::Wrong, message.as_ref())
     }
 
     /// This machine cannot.
-    pub fn machine(message: impl Into<String>) -> CliError {
-        CliError { exit: Exit::Machine, message: message.into() }
+    pub fn machine(message: impl AsRef<str>) -> CliError {
+        CliError::new(Exit::Machine, message.as_ref())
     }
 
     /// Our bug.
-    pub fn bug(message: impl Into<String>) -> CliError {
-        CliError { exit: Exit::Bug, message: message.into() }
+    pub fn bug(message: impl AsRef<str>) -> CliError {
+        CliError::new(Exit::Bug, message.as_ref())
     }
 }
 

@@ -10,7 +10,7 @@ use super::exit::{CliError, Exit};
 pub fn make(dir: &Path, option: &str) -> Result<(), CliError> {
     let cannot = |e: io::Error| CliError {
         exit: blame(&e),
-        message: format!("cannot make the folder {}: {e}; choose another with {option}", dir.display()),
+        message: format!("cannot make the folder {}: {e}; choose another with {option}", crate::text::path(dir)),
     };
     name(dir, option)?;
     std::fs::create_dir_all(dir).map_err(cannot)?;
@@ -22,7 +22,7 @@ pub fn make(dir: &Path, option: &str) -> Result<(), CliError> {
 pub fn name(dir: &Path, option: &str) -> Result<(), CliError> {
     match std::path::absolute(dir).unwrap_or_default().to_str() {
         Some(_) => Ok(()),
-        None => Err(CliError::wrong(format!("the name of {} is not UTF-8; choose another folder with {option}", dir.display()))),
+        None => Err(CliError::wrong(format!("the name of {} is not UTF-8; choose another folder with {option}", crate::text::path(dir)))),
     }
 }
 

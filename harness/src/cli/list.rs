@@ -7,6 +7,7 @@ use super::{print, scenarios};
 use crate::report::to_stderr;
 use crate::scenario::library::Library;
 use crate::scenario::model::ScenarioKind;
+use crate::text::{json, shown};
 
 /// Arguments of `list`.
 #[derive(Debug, Args)]
@@ -44,7 +45,7 @@ pub fn list(args: &ListArgs, library: &Library) -> Result<Exit, CliError> {
             })
             .collect();
         let text = serde_json::to_string_pretty(&rows).map_err(|e| CliError::bug(e.to_string()))?;
-        print(&text)?;
+        print(&json(&text))?;
         return Ok(Exit::Expected);
     }
     let mut scenarios = scenarios;
@@ -53,11 +54,11 @@ pub fn list(args: &ListArgs, library: &Library) -> Result<Exit, CliError> {
     let mut out = String::new();
     for s in &scenarios {
         if group != Some(&s.group) {
-            out.push_str(&format!("{}{}\n", if group.is_some() { "\n" } else { "" }, s.group));
+            out.push_str(&format!("{}{}\n", if group.is_some() { "\n" } else { "" }, shown(&s.group)));
             group = Some(&s.group);
         }
         let mark = if s.kind == ScenarioKind::Control { "control" } else { "" };
-        out.push_str(&format!("  {:<34} {:<8} {}\n", s.id, mark, s.title));
+        out.push_str(&format!("  {:<34} {:<8} {}\n", s.id, mark, shown(&s.title)));
     }
     print(&out)?;
     Ok(Exit::Expected)

@@ -22,6 +22,7 @@ use crate::run::orchestrate::Places;
 use crate::run::worlds::WorldKind;
 use crate::scenario::deviations::{self, Deviation};
 use crate::scenario::library::Library;
+use crate::text;
 
 /// Arguments of `matrix`.
 #[derive(Debug, Args)]
@@ -190,7 +191,7 @@ pub fn known_deviations(library: &Library, selected: &[crate::scenario::model::S
     let mut ids: Vec<&str> = library.all().map(|s| s.id.as_str()).chain(selected.iter().map(|s| s.id.as_str())).collect();
     ids.sort_unstable();
     ids.dedup();
-    deviations::load(source, &ids, &drivers::names()).map_err(|found| CliError::wrong(found.render(std::io::stderr().is_terminal())))
+    deviations::load(source, &ids, &drivers::names()).map_err(|found| CliError::mistakes(&found, std::io::stderr().is_terminal()))
 }
 
 fn previous(args: &ReportArgs) -> Result<Option<Results>, CliError> {
@@ -211,7 +212,7 @@ fn finish(results: Results, dir: &Path, previous: Option<Results>, args: &Report
     replace(&dir.join(artefacts::PAGE), html::page(&results).as_bytes()).map_err(fault)?;
     match args.format {
         Format::Human => summary(&results, dir),
-        Format::Json => print(&serde_json::to_string_pretty(&results).map_err(|e| CliError::bug(e.to_string()))?)?,
+        Format::Json => print(&text::json(&serde_json::to_string_pretty(&results).map_err(|e| CliError::bug(e.to_string()))?))?,
         Format::Junit => print(&xml)?,
     }
     Ok(results.exit(args.strict))
@@ -236,8 +237,8 @@ fn summary(results: &Results, dir: &Path) {
     if results.cells.len() == results.count(Status::Skipped) {
         out.push_str("nothing ran, so nothing is proved\n");
     }
-    out.push_str(&format!("page: {}", dir.join(artefacts::PAGE).display()));
-    to_stderr(&out);
+    out.push_str(&format!("page: {}", text::path(&dir.join(artefacts::PAGE))));
+    to_stderr(&text::lines(&out));
 }
 
 /// Tells people about results as they come.
@@ -260,8 +261,8 @@ impl Progress<'_> {
         if on {
             let known = if there > 0 { format!(", {there} of them with results already") } else { String::new() };
             let shard = if h.shard == Shard::WHOLE { String::new() } else { format!("shard {} of a matrix: ", h.shard) };
-            to_stderr(&format!("faultlab: {shard}{of} runs{known}; results in {}", store.dir().display()));
-            h.left_out.iter().for_each(|l| to_stderr(&format!("left out: {}: {}", l.what, l.why)));
+            to_stderr(&format!("faultlab: {shard}{of} runs{known}; results in {}", text::path(store.dir())));
+            h.left_out.iter().for_each(|l| to_stderr(&text::shown(&format!("left out: {}: {}", l.what, l.why))));
         }
         Ok(Progress { on, header: h, done: there, of })
     }
@@ -277,7 +278,7 @@ impl Progress<'_> {
         let reason = r.reason.as_deref().map(|t| format!(": {}", t.lines().next().unwrap_or_default())).unwrap_or_default();
         let known = if status == Status::KnownDeviation { " (known deviation)" } else { "" };
         let line = format!("{mark} {:>4}/{} {}{attempt} {}{known}{reason}", self.done, self.of, r.cell, r.verdict);
-        to_stderr(&line);
+        to_stderr(&text::shown(&line));
     }
 }
 

@@ -12,6 +12,7 @@ use crate::dissect::{Dissector, Record, summary};
 use crate::filter::fields::{FIELDS, Kind};
 use crate::filter::{Analysis, Filter, FilterError, Value};
 use crate::run::artefacts;
+use crate::text::{self, shown};
 
 /// Shows the packets of a capture file, decoded, one line each.
 #[derive(Debug, clap::Args)]
@@ -134,8 +135,8 @@ impl<W: Write> Printer<W> {
         match self.format {
             Format::Human => human(&mut self.out, record, analysis)?,
             Format::Json => {
-                serde_json::to_writer(&mut self.out, &json(record, analysis))?;
-                self.out.write_all(b"\n")?;
+                let line = serde_json::to_string(&json(record, analysis))?;
+                writeln!(self.out, "{}", text::json(&line))?;
             }
         }
         Ok(self.left > 0)
@@ -148,14 +149,9 @@ fn human(out: &mut impl Write, record: &Record, analysis: &Analysis) -> io::Resu
     let time = frame.time.0.saturating_sub(start.0);
     write!(out, "{:>5} {:>16} ", frame.number, Value::Nanos(time).to_string())?;
     if let Some(tap) = analysis.tap(frame.tap) {
-        write!(out, "{tap:<12} ")?;
+        write!(out, "{:<12} ", shown(tap))?;
     }
-    writeln!(out, "{}", printable(&summary(record)))
-}
-
-/// Names and strings come from the wire: no control characters to the terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '.' } else { c }).collect()
+    writeln!(out, "{}", shown(&summary(record)))
 }
 
 fn json(record: &Record, analysis: &Analysis) -> Json {
@@ -199,9 +195,9 @@ fn keys(args: &PacketsArgs) -> Result<Option<peer::Keys>, CliError> {
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(e) if e.kind() == io::ErrorKind::NotFound && !asked => return Ok(None),
-        Err(e) => return Err(CliError::wrong(format!("{}: {e}", path.display()))),
+        Err(e) => return Err(CliError::wrong(format!("{}: {e}", text::path(&path)))),
     };
-    serde_json::from_str(&text).map(Some).map_err(|e| CliError::wrong(format!("{}: not a keys file: {e}", path.display())))
+    serde_json::from_str(&text).map(Some).map_err(|e| CliError::wrong(format!("{}: not a keys file: {e}", text::path(&path))))
 }
 
 #[cfg(test)]

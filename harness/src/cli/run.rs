@@ -20,6 +20,7 @@ use crate::run::outcome::{ExpectReport, HealthReport, SideReport, Verdict, Whose
 use crate::run::worlds::WorldChoice;
 use crate::scenario::library::Library;
 use crate::scenario::model::Side;
+use crate::text;
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -154,7 +155,7 @@ pub(super) fn interruption() -> std::io::Result<impl Future<Output = &'static st
 fn kept(options: &Options, results: &[ScenarioResult]) {
     let mut err = std::io::stderr().lock();
     for side in results.iter().flat_map(|r| &r.sides) {
-        let dir = side.dir.display();
+        let dir = text::path(&side.dir);
         // A closed stderr only loses the hint.
         let _ = writeln!(err, "kept: the {} side; in another terminal: faultlab shell {dir} NODE", side.side.name());
     }

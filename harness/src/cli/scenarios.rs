@@ -41,7 +41,7 @@ pub fn select(library: &Library, words: &[String]) -> Result<Vec<Scenario>, CliE
         }
     }
     if !all.list.is_empty() {
-        return Err(CliError::wrong(all.render(std::io::stderr().is_terminal())));
+        return Err(CliError::mistakes(&all, std::io::stderr().is_terminal()));
     }
     if scenarios.is_empty() {
         return Err(CliError::wrong("no scenarios; is the folder empty?"));

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::exit::{self, CliError, Exit};
 use crate::run::artefacts;
+use crate::text;
 use crate::world::cell::{Kept, enter_cell};
 use clap::Args;
 
@@ -26,14 +27,16 @@ pub fn shell(args: &ShellArgs) -> Result<Exit, CliError> {
     find(&args.run, 0, &mut found);
     let file = match found.as_slice() {
         [one] => one,
-        [] => return Err(CliError::wrong(format!("no kept cell below {}; start one with `faultlab run ID --keep`", args.run.display()))),
+        [] => {
+            return Err(CliError::wrong(format!("no kept cell below {}; start one with `faultlab run ID --keep`", text::path(&args.run))));
+        }
         many => {
-            let list: Vec<String> = many.iter().filter_map(|f| f.parent()).map(|d| format!("  {}", d.display())).collect();
+            let list: Vec<String> = many.iter().filter_map(|f| f.parent()).map(|d| format!("  {}", text::path(d))).collect();
             return Err(CliError::wrong(format!("several kept cells; name one of them:\n{}", list.join("\n"))));
         }
     };
-    let text = std::fs::read_to_string(file).map_err(|e| CliError::wrong(format!("{}: {e}", file.display())))?;
-    let cell: Kept = serde_json::from_str(&text).map_err(|e| CliError::wrong(format!("{}: {e}", file.display())))?;
+    let text = std::fs::read_to_string(file).map_err(|e| CliError::wrong(format!("{}: {e}", text::path(file))))?;
+    let cell: Kept = serde_json::from_str(&text).map_err(|e| CliError::wrong(format!("{}: {e}", text::path(file))))?;
     if !cell.nodes().any(|node| node == args.node) {
         let names: Vec<&str> = cell.nodes().collect();
         return Err(CliError::wrong(format!("no node `{}`; there are: {}", args.node, names.join(", "))));

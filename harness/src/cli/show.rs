@@ -8,6 +8,7 @@ use crate::scenario::certificates::Certificates;
 use crate::scenario::model::{Expect, Fault, Health, Must, Plan, Scenario, ScenarioKind, When};
 use crate::scenario::{children, peers, walk};
 use crate::schema::{Args, Param, Value, Word};
+use crate::text::shown;
 
 /// The scenario for a reader: network, gateways, fault, expectations, fix.
 pub fn show(scenario: &Scenario) -> String {
@@ -296,7 +297,7 @@ impl Page {
     const NAME: usize = 18;
 
     fn line(&mut self, text: &str) {
-        let _ = writeln!(self.out, "{}", text.trim_end());
+        let _ = writeln!(self.out, "{}", shown(text.trim_end()));
     }
 
     fn blank(&mut self) {
@@ -330,6 +331,7 @@ impl Page {
         self.text(text, 2 + Self::NAME + 2);
         // The first line's indentation makes room for the name.
         if !name.is_empty() {
+            let name = shown(name);
             let long = name.chars().count() > Self::NAME;
             let line = if long { format!("  {name}\n") } else { format!("  {name:<width$}  ", width = Self::NAME) };
             let room = if long { 0 } else { 2 + Self::NAME + 2 };

@@ -6,6 +6,7 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::results::{CellResult, Results, Status};
+use crate::text::{lines, shown};
 
 /// The report.
 pub fn report(results: &Results) -> Report {
@@ -28,7 +29,7 @@ fn case(cell: &CellResult) -> TestCase {
     case.set_classname(format!("{}.{}", cell.cell.pairing, cell.cell.world.name())).set_time(Duration::from_millis(elapsed));
     let versions = cell.versions();
     if !versions.is_empty() {
-        case.add_property(Property::new("played-by", versions.join("; ")));
+        case.add_property(Property::new("played-by", shown(&versions.join("; "))));
     }
     let mut out = String::new();
     for run in &cell.runs {
@@ -39,7 +40,7 @@ fn case(cell: &CellResult) -> TestCase {
     if let Some(d) = &cell.deviation {
         out.push_str(&format!("known deviation: {}: {} ({})\n", d.verdict, d.reason, d.link));
     }
-    case.set_system_out(out);
+    case.set_system_out(lines(&out));
     case
 }
 
@@ -53,7 +54,7 @@ fn status(cell: &CellResult) -> TestCaseStatus {
         }
         Status::Accident | Status::Bug | Status::Missing => TestCaseStatus::non_success(NonSuccessKind::Error),
     };
-    status.set_message(text);
+    status.set_message(lines(&text));
     if cell.status.failed() {
         status.set_type(cell.saying());
     }

@@ -8,13 +8,14 @@ use super::results::Results;
 use super::store::{FORMAT, Header, Store, StoreError, read};
 use super::story::files;
 use crate::run::artefacts;
+use crate::text;
 
 /// Merges the results folders of shards into a new one. Shards that are missing leave cells without a result.
 pub fn merge(dirs: &[PathBuf], out: &Path) -> Result<Results, StoreError> {
     let shards = dirs.iter().map(|dir| Store::open(dir)).collect::<Result<Vec<_>, _>>()?;
     let header = fit(&shards)?;
     if let Some(own) = dirs.iter().find(|dir| same(dir, out)) {
-        return Err(StoreError::Unfit(format!("{} is one of the shards; name a new folder with --out", own.display())));
+        return Err(StoreError::Unfit(format!("{} is one of the shards; name a new folder with --out", text::path(own))));
     }
     let merged = Store::create(out, header)?;
     let mut longest = 0;
@@ -48,13 +49,13 @@ fn fit(shards: &[Store]) -> Result<Header, StoreError> {
         if shard.header.deviations != first.header.deviations {
             differences.push("the list of known deviations is not the same".to_owned());
         }
-        let (one, other) = (first.dir().display(), shard.dir().display());
+        let (one, other) = (text::path(first.dir()), text::path(shard.dir()));
         if !differences.is_empty() {
             let list = differences.join("\n  ");
             return Err(StoreError::Unfit(format!("{one} (there) and {other} (now) are not of one matrix:\n  {list}")));
         }
         if let Some(twin) = seen.insert(shard.header.shard, shard) {
-            return Err(StoreError::Unfit(format!("{} and {other} both are shard {}", twin.dir().display(), shard.header.shard)));
+            return Err(StoreError::Unfit(format!("{} and {other} both are shard {}", text::path(twin.dir()), shard.header.shard)));
         }
     }
     Ok(Header { format: FORMAT, shard: Shard::WHOLE, ..first.header.clone() })

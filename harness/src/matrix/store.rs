@@ -17,7 +17,7 @@ use crate::run::versions::Versions;
 use crate::run::worlds::WorldKind;
 use crate::scenario::deviations::Deviation;
 use crate::scenario::model::{Scenario, ScenarioKind};
-use crate::text::hex;
+use crate::text::{self, hex};
 
 /// Version of all JSON files of a matrix. 1: results without the versions of who played.
 pub const FORMAT: u32 = 2;
@@ -175,7 +175,7 @@ impl Record {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Reading or writing failed.
-    #[error("cannot {doing} {}: {source}", path.display())]
+    #[error("cannot {doing} {}: {source}", crate::text::path(path))]
     Io {
         /// `read`, `write` …
         doing: &'static str,
@@ -223,7 +223,7 @@ impl Store {
                 let list = differences.join("\n  ");
                 let text = format!(
                     "{} holds results of another matrix:\n  {list}\nname another folder with --out, or resume with the same options",
-                    dir.display()
+                    text::path(dir)
                 );
                 return Err(StoreError::Unfit(text));
             }
@@ -250,7 +250,7 @@ impl Store {
                 // Whoever reads a result goes there.
                 Some(record) if record.evidence.as_ref().is_some_and(|e| *e != evidence(cell, attempt)) => Err(StoreError::Unfit(format!(
                     "{} names evidence that is not its own: `{}`",
-                    path.display(),
+                    text::path(&path),
                     record.evidence.unwrap_or_default().escape_debug()
                 ))),
                 record => Ok(record),
@@ -291,7 +291,7 @@ fn lock(dir: &Path) -> Result<File, StoreError> {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::Unfit(format!(
             "another faultlab is working on {}; wait for it, or name another folder with --out",
-            dir.display()
+            text::path(dir)
         ))),
         Err(std::fs::TryLockError::Error(e)) => Err(io("lock", &path)(e)),
     }
@@ -303,14 +303,14 @@ fn read_header(dir: &Path) -> Result<Header, StoreError> {
     if (1..=FORMAT).contains(&header.format) {
         return Ok(header);
     }
-    Err(StoreError::Unfit(format!("{} has the format {}; this version of faultlab reads 1 to {FORMAT}", path.display(), header.format)))
+    Err(StoreError::Unfit(format!("{} has the format {}; this version of faultlab reads 1 to {FORMAT}", text::path(&path), header.format)))
 }
 
 /// Reads a JSON file of a matrix.
 pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, StoreError> {
     let text = std::fs::read(path).map_err(io("read", path))?;
     serde_json::from_slice(&text)
-        .map_err(|e| StoreError::Unfit(format!("{} is no result of a matrix, or of another version of faultlab: {e}", path.display())))
+        .map_err(|e| StoreError::Unfit(format!("{} is no result of a matrix, or of another version of faultlab: {e}", text::path(path))))
 }
 
 /// Writes a JSON file.

@@ -15,6 +15,7 @@ use crate::run::drivers::Pairing;
 use crate::run::orchestrate::AUTO;
 use crate::run::outcome::{ExpectReport, FaultState, Found, PacketLine, SideReport, Verdict};
 use crate::scenario::model::{Must, ScenarioKind, Side};
+use crate::text::{lines, path, shown};
 
 /// Characters of a packet's summary that are shown.
 const LINE: usize = 140;
@@ -56,7 +57,7 @@ impl Reporter for Human {
             if n == 1 { "" } else { "s" },
             if self.auto { "each with the first implementation that can" } else { run.pairing },
             run.jobs,
-            run.dir.display()
+            path(run.dir)
         ));
     }
 
@@ -77,7 +78,7 @@ impl Reporter for Human {
 
     fn event(&mut self, scenario: &str, side: Side, event: &Event) {
         if let (Some(bar), Some(text)) = (self.lines.get(&(scenario.to_owned(), side)), progress(&event.what)) {
-            bar.set_message(text);
+            bar.set_message(shown(&text).into_owned());
         }
     }
 
@@ -93,7 +94,7 @@ impl Reporter for Human {
             self.print(&explain(result, self.colour));
         } else {
             for warning in result.sides.iter().flat_map(|s| &s.warnings) {
-                self.print(&format!("    ! {warning}"));
+                self.print(&format!("    ! {}", indent(warning)));
             }
         }
     }
@@ -122,9 +123,9 @@ fn headline(r: &ScenarioResult, auto: bool, colour: bool) -> String {
         Verdict::Skipped(_) => ("–", paint(r.verdict.word(), Tone::Dim, colour)),
         _ => ("✗", paint(r.verdict.word(), Tone::Bad, colour)),
     };
-    let mut line = format!("{mark} {:<34} {word} {:>5.1} s  {}", r.scenario, r.elapsed.as_secs_f64(), r.title);
+    let mut line = format!("{mark} {:<34} {word} {:>5.1} s  {}", r.scenario, r.elapsed.as_secs_f64(), shown(&r.title));
     if let Verdict::Skipped(skip) = &r.verdict {
-        let _ = write!(line, "\n    {}", skip.text);
+        let _ = write!(line, "\n    {}", indent(&skip.text));
     } else if auto && r.pairing != Pairing::default().to_string() {
         let _ = write!(line, " ({})", r.pairing);
     }
@@ -136,7 +137,7 @@ pub fn explain(r: &ScenarioResult, colour: bool) -> String {
     let mut s = String::new();
     let head = |t: &str| paint(t, Tone::Head, colour);
     if !r.ticket.is_empty() {
-        let _ = writeln!(s, "  {}  {}", head("complaint"), r.ticket.trim());
+        let _ = writeln!(s, "  {}  {}", head("complaint"), indent(r.ticket.trim()));
     }
     for side in &r.sides {
         let name = if r.kind == ScenarioKind::Control { "control" } else { side.side.name() };
@@ -152,19 +153,24 @@ pub fn explain(r: &ScenarioResult, colour: bool) -> String {
     }
     let bad = !matches!(r.verdict, Verdict::Reproduced);
     if let Some(reason) = r.verdict.reason() {
-        let _ = writeln!(s, "  {}    {}", head("verdict"), paint(&format!("{}: {reason}", r.verdict.word()), Tone::Bad, colour && bad));
+        let _ = writeln!(
+            s,
+            "  {}    {}",
+            head("verdict"),
+            paint(&format!("{}: {}", r.verdict.word(), indent(reason)), Tone::Bad, colour && bad)
+        );
     } else {
         let _ = writeln!(s, "  {}    {}", head("verdict"), paint(r.verdict.word(), Tone::Good, colour));
     }
     if !r.rfc.is_empty() || !r.slides.is_empty() {
         let slides = r.slides.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
         let slides = if slides.is_empty() { String::new() } else { format!("; slides {slides}") };
-        let _ = writeln!(s, "  {}       {}{slides}", head("read"), r.rfc.join(", "));
+        let _ = writeln!(s, "  {}       {}{slides}", head("read"), shown(&r.rfc.join(", ")));
     }
     for side in &r.sides {
-        let _ = writeln!(s, "  {}    {}", head("capture"), side.dir.join(artefacts::CAPTURE).display());
+        let _ = writeln!(s, "  {}    {}", head("capture"), path(&side.dir.join(artefacts::CAPTURE)));
     }
-    let _ = write!(s, "  {}      {}", head("again"), r.again);
+    let _ = write!(s, "  {}      {}", head("again"), shown(&r.again));
     s
 }
 
@@ -190,7 +196,7 @@ fn side_story(s: &mut String, name: &str, side: &SideReport, colour: bool) {
             _ => paint("✗", Tone::Bad, colour),
         };
         let kind = if f.remedy { "remedy" } else { "fault" };
-        let _ = writeln!(s, "    {mark} {kind} `{}` ({}): {}", f.name, f.action, indent(&f.text));
+        let _ = writeln!(s, "    {mark} {kind} `{}` ({}): {}", shown(&f.name), f.action, indent(&f.text));
     }
     for e in &side.expects {
         expect_story(s, e, colour);
@@ -217,7 +223,7 @@ fn expect_story(s: &mut String, e: &ExpectReport, colour: bool) {
     };
     let _ = writeln!(s, "    {mark} {} (line {}) {word}{}", e.symptom, e.line, indent(&e.text));
     if !e.good() {
-        let _ = writeln!(s, "        expected{}: {}", if e.must == Must::Vanish { " not" } else { "" }, e.wanted);
+        let _ = writeln!(s, "        expected{}: {}", if e.must == Must::Vanish { " not" } else { "" }, shown(&e.wanted));
     }
     let shown = if e.good() { 3 } else { 8 };
     for p in e.packets.iter().take(shown) {
@@ -231,15 +237,16 @@ fn expect_story(s: &mut String, e: &ExpectReport, colour: bool) {
 /// `#12  0.104210  east.wan  IKE_SA_INIT …`
 pub fn packet_line(p: &PacketLine) -> String {
     // The whole summary is in the JSON report and in `faultlab packets`.
-    let mut summary: String = p.summary.chars().take(LINE).collect();
-    if summary.len() < p.summary.len() {
+    let whole = shown(&p.summary);
+    let mut summary: String = whole.chars().take(LINE).collect();
+    if summary.len() < whole.len() {
         summary.push('…');
     }
-    format!("#{:<5} {:>10.6}  {:<12} {summary}", p.number, p.time.as_secs_f64(), p.tap)
+    format!("#{:<5} {:>10.6}  {:<12} {summary}", p.number, p.time.as_secs_f64(), shown(&p.tap))
 }
 
 fn indent(text: &str) -> String {
-    text.replace('\n', "\n      ")
+    lines(text).replace('\n', "\n      ")
 }
 
 #[derive(Clone, Copy)]

@@ -9,6 +9,7 @@ use super::{Reporter, RunInfo, ScenarioResult, to_stdout};
 use crate::event::Event;
 use crate::run::outcome::SideReport;
 use crate::scenario::model::Side;
+use crate::text::json;
 
 /// Collects, then prints.
 pub struct Json {
@@ -43,7 +44,7 @@ impl Reporter for Json {
     fn scenario_ended(&mut self, _: &ScenarioResult) {}
     fn end(&mut self, results: &[ScenarioResult], elapsed: Duration) {
         let document = Document { format: 1, pairing: &self.pairing, evidence: &self.dir, elapsed_ms: elapsed.as_millis(), results };
-        self.written = serde_json::to_string_pretty(&document).map_err(io::Error::from).and_then(|text| to_stdout(&text));
+        self.written = serde_json::to_string_pretty(&document).map_err(io::Error::from).and_then(|text| to_stdout(&json(&text)));
     }
     fn written(&mut self) -> io::Result<()> {
         std::mem::replace(&mut self.written, Ok(()))

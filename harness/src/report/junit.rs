@@ -9,6 +9,7 @@ use super::{Reporter, RunInfo, ScenarioResult, to_stdout};
 use crate::event::Event;
 use crate::run::outcome::{SideReport, Verdict};
 use crate::scenario::model::Side;
+use crate::text::lines;
 
 /// Collects, then prints.
 pub struct Junit {
@@ -58,7 +59,7 @@ fn status(verdict: &Verdict) -> TestCaseStatus {
         Verdict::Reproduced => TestCaseStatus::success(),
         Verdict::Skipped(skip) => {
             let mut s = TestCaseStatus::skipped();
-            s.set_message(skip.text.clone());
+            s.set_message(lines(&skip.text));
             s
         }
         Verdict::NotReproduced(reason) | Verdict::FixFailed(reason) => failure(NonSuccessKind::Failure, verdict.word(), reason),
@@ -68,6 +69,6 @@ fn status(verdict: &Verdict) -> TestCaseStatus {
 
 fn failure(kind: NonSuccessKind, word: &str, reason: &str) -> TestCaseStatus {
     let mut s = TestCaseStatus::non_success(kind);
-    s.set_type(word).set_message(reason.to_owned());
+    s.set_type(word).set_message(lines(reason));
     s
 }

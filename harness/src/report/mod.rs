@@ -15,6 +15,7 @@ use crate::name::PathName;
 use crate::run::outcome::{SideReport, Verdict, Whose};
 use crate::run::versions::Versions;
 use crate::scenario::model::{Scenario, ScenarioKind, Side};
+use crate::text::lines;
 
 /// What every reporter hears about.
 pub trait Reporter {
@@ -38,6 +39,8 @@ pub trait Reporter {
 
 /// Writes a whole result to stdout. A reader that went away (closed pipe) has seen enough.
 pub fn to_stdout(text: &str) -> io::Result<()> {
+    // Whoever made it has seen to its parts; nothing else gets by.
+    let text = lines(text);
     let mut out = io::stdout().lock();
     let newline: &[u8] = if text.ends_with('\n') { b"" } else { b"\n" };
     match out.write_all(text.as_bytes()).and_then(|()| out.write_all(newline)).and_then(|()| out.flush()) {

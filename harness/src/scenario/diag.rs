@@ -1,5 +1,6 @@
 //! Mistakes in scenario and layout files: where, what, and what to write instead.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -7,6 +8,7 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use serde::Serialize;
 
 use super::Source;
+use crate::text::{is_hidden, lines, shown, wrap};
 
 /// Columns of a remark; the renderer indents its lines.
 const HELP_WIDTH: usize = 84;
@@ -50,22 +52,31 @@ impl Diagnostic {
     }
 
     fn render(&self, renderer: &Renderer) -> String {
-        let text = &self.source.text;
+        let text = &stand_ins(&self.source.text);
         let start = floor(text, self.span.start);
         // A range that ends at a line's end must not take in the next line.
         let end = floor(text, self.span.end).max(start);
         let mut annotation = AnnotationKind::Primary.span(start..end);
         if !self.label.is_empty() {
-            annotation = annotation.label(self.label.as_str());
+            annotation = annotation.label(lines(&self.label));
         }
-        let help: Vec<String> = self.help.iter().map(|help| crate::text::wrap(help, HELP_WIDTH)).collect();
+        let help: Vec<String> = self.help.iter().map(|help| wrap(&lines(help), HELP_WIDTH)).collect();
         let group = Level::ERROR
-            .primary_title(self.message.as_str())
+            .primary_title(lines(&self.message))
             .id(self.code)
-            .element(Snippet::source(text.as_str()).path(self.source.name.as_str()).annotation(annotation))
+            .element(Snippet::source(text.as_ref()).path(shown(&self.source.name)).annotation(annotation))
             .elements(help.iter().map(|help| Level::HELP.message(help.as_str())));
         renderer.render(&[group])
     }
+}
+
+/// The text with as many octets, in which nothing is hidden that the renderer would let through: it knows some of that itself.
+fn stand_ins(text: &str) -> Cow<'_, str> {
+    let goes = |c: char| is_hidden(c) && c.len_utf8() > 1;
+    if !text.contains(goes) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().map(|c| if goes(c) { ['·', '\u{fffd}', '\u{1fbc4}'][c.len_utf8() - 2] } else { c }).collect())
 }
 
 /// The 1-based line of an offset.
@@ -103,7 +114,7 @@ impl Diagnostics {
         files.sort_unstable();
         files.dedup();
         let mistakes = if self.list.len() == 1 { "1 mistake".to_owned() } else { format!("{} mistakes", self.list.len()) };
-        out.push_str(&format!("{mistakes} in {}\n", files.join(", ")));
+        out.push_str(&format!("{mistakes} in {}\n", shown(&files.join(", "))));
         out
     }
 

@@ -10,6 +10,7 @@ use super::Source;
 use super::deviations;
 use super::diag::nearest;
 use super::layout::Layouts;
+use crate::text::{self, shown};
 
 static EMBEDDED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../scenarios");
 
@@ -65,7 +66,7 @@ fn is_scenario(path: &Path) -> bool {
 #[derive(Debug, thiserror::Error)]
 pub enum LibraryError {
     /// A file or folder cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {source}", text::path(path))]
     Read {
         /// Which.
         path: PathBuf,
@@ -73,7 +74,7 @@ pub enum LibraryError {
         source: std::io::Error,
     },
     /// Two files have the same id.
-    #[error("two scenarios are called `{id}`: {first} and {second}; rename one of the files")]
+    #[error("two scenarios are called `{id}`: {} and {}; rename one of the files", shown(first), shown(second))]
     Duplicate {
         /// The id.
         id: String,
@@ -83,13 +84,13 @@ pub enum LibraryError {
         second: String,
     },
     /// A folder where a scenario was expected.
-    #[error("`{word}` is a folder, not a scenario; for the scenarios in it: --scenarios {word}")]
+    #[error("`{0}` is a folder, not a scenario; for the scenarios in it: --scenarios {0}", shown(word))]
     Folder {
         /// The word.
         word: String,
     },
     /// A word that selects nothing.
-    #[error("`{word}` is no file, and no scenario, group or tag has this name{}", hint.as_ref().map(|h| format!("; did you mean `{h}`?")).unwrap_or_else(|| "; `faultlab list` shows all".to_owned()))]
+    #[error("`{}` is no file, and no scenario, group or tag has this name{}", shown(word), hint.as_ref().map(|h| format!("; did you mean `{}`?", shown(h))).unwrap_or_else(|| "; `faultlab list` shows all".to_owned()))]
     Unknown {
         /// The word.
         word: String,

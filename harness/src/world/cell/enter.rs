@@ -15,6 +15,7 @@ use super::super::namespaces::{self, Refusal};
 use super::kept::{FINDING, Kept};
 use super::{ENTER, GUARD, JOIN, die_with_parent, guard};
 use crate::cli::exit::{self, Exit};
+use crate::text;
 
 /// Exit status of `__enter` when the program could not be started, as a shell would say it.
 const NOT_STARTED: i32 = 127;
@@ -118,7 +119,7 @@ fn usage(what: String) -> Refusal {
 }
 
 fn complain(word: &str, refusal: &Refusal) -> i32 {
-    crate::report::to_stderr(&format!("faultlab {word}: {refusal}"));
+    crate::report::to_stderr(&format!("faultlab {word}: {}", text::lines(&refusal.to_string())));
     match refusal.tried.as_str() {
         FINDING => Exit::Wrong as i32,
         tried if tried.starts_with("start ") => NOT_STARTED,
