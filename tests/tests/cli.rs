@@ -105,6 +105,18 @@ fn all_mistakes_are_shown_at_once() {
 }
 
 #[test]
+fn a_file_that_is_too_large_is_refused_and_of_many_mistakes_some_are_shown() {
+    let head = "[scenario]\ntitle = \"t\"\n[network]\nlayout = \"two-gateways\"\n";
+    let (_dir, path) = file("large.toml", &format!("{head}{}", "# nothing\n".repeat(200_000)));
+    assert!(says(&["check", &path], 2).contains("larger than 1024 KiB"));
+    let faults: String = (0..4000).map(|n| format!("[[fault]]\nname = \"f{n}\"\ndo.drip = {{}}\n")).collect();
+    let (_dir, path) = file("many.toml", &format!("{head}{faults}"));
+    let text = says(&["check", &path], 2);
+    assert_eq!(text.matches("error[").count(), 50, "{text}");
+    assert!(text.contains("… and 3952 more") && text.contains("4002 mistakes in "), "{text}");
+}
+
+#[test]
 fn a_filter_typo_points_into_the_string() {
     let (_dir, path) = file("empty.pcap", "");
     let text = says(&["packets", &path, "ip.scr == 1.2.3.4"], 2);

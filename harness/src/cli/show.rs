@@ -251,7 +251,7 @@ fn action(word: &str, args: &Args, words: &'static [Word], note: &str) -> String
 }
 
 /// Arguments as TOML, in the vocabulary's order, without those that are defaults.
-fn arguments(args: &Args, params: &[Param]) -> String {
+fn arguments(args: &Args, params: &'static [Param]) -> String {
     let order = |key: &str| params.iter().position(|p| p.name == key).unwrap_or(usize::MAX);
     let mut said: Vec<(&String, &Value)> = args
         .0

@@ -61,11 +61,10 @@ pub(super) fn doubts(walker: &mut Walker<'_>, checked: &Checked, plan: &Plan) {
             let (own, peer) = (connection.auth.own, connection.auth.peer);
             if own.is_eap() && peer.is_eap() {
                 let help = "the server of EAP uses \"certificate\" or \"psk\" (RFC 7296 §2.16)".to_owned();
-                once(walker, "eap-on-both-sides", at(), format!("{name} and {} both use EAP", connection.peer), help);
+                walker.once("eap-on-both-sides", at(), format!("{name} and {} both use EAP", connection.peer), help);
             }
             if (own.is_eap() || peer.is_eap()) && connection.ike != IkeMode::V2 {
-                once(
-                    walker,
+                walker.once(
                     "eap-with-ikev1",
                     at(),
                     format!("{name} uses EAP, which IKEv1 does not have"),
@@ -77,20 +76,13 @@ pub(super) fn doubts(walker: &mut Walker<'_>, checked: &Checked, plan: &Plan) {
         if let Some(certificate) = certificate.filter(|c| !encodable(&c.id)) {
             let message = format!("`{}` cannot be a name in a certificate", certificate.id.escape_debug());
             let help = "write a domain name, `user@domain`, an address, or `CN=…,O=…`, in plain letters".to_owned();
-            once(walker, "certificate-name", at(), message, help);
+            walker.once("certificate-name", at(), message, help);
         }
         let cas = certificate.map(|c| &c.ca).into_iter().chain(gateway.certificates.trust.values().flatten());
         for ca in cas.filter(|ca| !plain(ca, "")) {
             let message = format!("`{}` cannot be an authority's name", ca.escape_debug());
-            once(walker, "certificate-name", at(), message, "write a word of plain letters, digits and hyphens".to_owned());
+            walker.once("certificate-name", at(), message, "write a word of plain letters, digits and hyphens".to_owned());
         }
-    }
-}
-
-/// Both sides, and every connection, may have the same doubt.
-pub(super) fn once(walker: &mut Walker<'_>, code: &'static str, at: std::ops::Range<usize>, message: String, help: String) {
-    if !walker.found.iter().any(|d| d.code == code && d.span == at && d.message == message) {
-        walker.mistake(code, at, message, "", [help]);
     }
 }
 

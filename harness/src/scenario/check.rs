@@ -7,7 +7,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::checked::{Checked, CheckedExpect, Fix, HostSpan};
-use super::diag::{Diagnostics, line_of};
+use super::diag::Diagnostics;
 use super::layout::{self, Layout, Size};
 use super::model::{Fault, Role, Scenario, Service, Step, When};
 use super::walk::{Names, Table, Walker, pairs};
@@ -93,7 +93,7 @@ impl Sections<'_, '_> {
     }
 
     /// A plain section with its defaults.
-    fn section(&mut self, key: &str, params: &[Param], required: bool) -> (Args, Range<usize>) {
+    fn section(&mut self, key: &str, params: &'static [Param], required: bool) -> (Args, Range<usize>) {
         let what = format!("[{key}]");
         match self.walker.subtable(self.top, key) {
             Some((span, table)) => (self.walker.table(&what, span.clone(), table, params, &[], true), span),
@@ -211,12 +211,13 @@ impl Sections<'_, '_> {
 
     fn services(&mut self) -> Vec<Service> {
         let mut out: Vec<Service> = Vec::new();
+        let mut names = BTreeSet::new();
         for item in self.walker.tables(self.top, "service") {
             let Some(table) = item.get_ref().as_table() else { continue };
             let args = self.walker.table("[[service]]", item.span(), table, sections::SERVICE, &["do"], true);
             let action = self.action(item, table, "service", &pairs(self.vocabulary.services));
             let name = args.text("name").unwrap_or_default().to_owned();
-            if out.iter().any(|s| s.name == name && !name.is_empty()) {
+            if !name.is_empty() && !names.insert(name.clone()) {
                 let span = table.get("name").map(Spanned::span).unwrap_or_else(|| item.span());
                 self.walker.mistake("duplicate-name", span, format!("a second service is called `{}`", name.escape_debug()), "", []);
             }
@@ -227,7 +228,7 @@ impl Sections<'_, '_> {
         out
     }
 
-    fn faults(&mut self, table: &Table<'_>, key: &str, params: &[Param], remedy: bool) -> Vec<Fault> {
+    fn faults(&mut self, table: &Table<'_>, key: &str, params: &'static [Param], remedy: bool) -> Vec<Fault> {
         let what = if remedy { format!("[[fix.{key}]]") } else { format!("[[{key}]]") };
         let names = self.named(table, key);
         let mut out = Vec::new();
@@ -322,12 +323,12 @@ impl Sections<'_, '_> {
     }
 
     fn services_named(&mut self, faults: &[Fault], services: &[Service], key: &str) {
-        let wanted = faults.iter().filter(|f| f.action == "service-stop").filter_map(|f| Some((f, f.args.text("service")?)));
-        for (fault, name) in
-            wanted.filter(|(_, name)| !services.iter().any(|s| s.name == *name)).map(|(f, n)| (f.line, n)).collect::<Vec<_>>()
-        {
-            let entries = self.top.get(key).and_then(|v| v.get_ref().as_array());
-            let entry = entries.and_then(|items| items.iter().find(|i| line_of(&self.walker.source.text, i.span().start) == fault));
+        let known: BTreeSet<&str> = services.iter().map(|s| s.name.as_str()).collect();
+        let entries = self.top.get(key).and_then(|v| v.get_ref().as_array());
+        let by_line: BTreeMap<u32, _> = entries.into_iter().flat_map(|items| items.iter()).map(|i| (self.line(i), i)).collect();
+        let wanted = faults.iter().filter(|f| f.action == "service-stop").filter_map(|f| Some((f.line, f.args.text("service")?)));
+        for (fault, name) in wanted.filter(|(_, name)| !known.contains(name)) {
+            let entry = by_line.get(&fault);
             let value =
                 entry.and_then(|e| e.get_ref().as_table()?.get("do")).and_then(|d| inner(d, "service-stop")).and_then(|t| t.get("service"));
             let span = value.map(Spanned::span).unwrap_or_default();
@@ -337,7 +338,7 @@ impl Sections<'_, '_> {
     }
 
     /// `symptom.<code> = { … }`, or the short form `packets = { … }`.
-    fn expects(&mut self, table: &Table<'_>, key: &str, params: &[Param]) -> Vec<CheckedExpect> {
+    fn expects(&mut self, table: &Table<'_>, key: &str, params: &'static [Param]) -> Vec<CheckedExpect> {
         let what = if params.is_empty() { format!("[[fix.{key}]]") } else { format!("[[{key}]]") };
         let vocabulary = self.vocabulary;
         let symptoms = &vocabulary.symptoms;
@@ -383,7 +384,7 @@ impl Sections<'_, '_> {
     }
 
     fn line(&self, item: &Spanned<DeValue<'_>>) -> u32 {
-        line_of(&self.walker.source.text, item.span().start)
+        self.walker.line(item.span().start)
     }
 }
 
@@ -395,12 +396,16 @@ fn inner<'t, 'i>(tagged: &'t Spanned<DeValue<'i>>, word: &str) -> Option<&'t Tab
 /// `over` on top of `under`; tables key by key.
 pub(super) fn overlaid(under: &Args, over: &Args) -> Args {
     let mut out = under.clone();
-    for (key, value) in &over.0 {
-        let value = match (out.0.get(key), value) {
-            (Some(Value::Table(under)), Value::Table(over)) => Value::Table(overlaid(under, over)),
-            _ => value.clone(),
-        };
-        out.0.insert(key.clone(), value);
-    }
+    overlay(&mut out, over);
     out
+}
+
+/// Puts `over` on top.
+pub(super) fn overlay(under: &mut Args, over: &Args) {
+    for (key, value) in &over.0 {
+        match (under.0.get_mut(key), value) {
+            (Some(Value::Table(under)), Value::Table(over)) => overlay(under, over),
+            _ => drop(under.0.insert(key.clone(), value.clone())),
+        }
+    }
 }

@@ -1,17 +1,20 @@
 //! `children` of a gateway: child SAs beside the first one, under the same IKE SA.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use peer::{Child, Connection, EspMode};
 
-use super::authentication::once;
 use super::checked::Checked;
 use super::model::Plan;
+use super::prefixes::Prefixes;
 use super::walk::{Table, Walker};
 use crate::schema::{Args, Kind, Param};
+
+/// Children that a gateway has beside the first at most.
+const MOST: usize = 100;
 
 /// One entry of `children`.
 pub const CHILD: &[Param] = &[
@@ -95,7 +98,10 @@ pub(crate) fn toml(connection: &Connection) -> Option<String> {
 
 /// Names that cannot be, or are there twice, in one table of settings.
 pub(super) fn check(walker: &mut Walker<'_>, table: &Table<'_>) {
-    let mut seen: Vec<(&str, Option<&str>)> = Vec::new();
+    let mut seen: BTreeMap<&str, BTreeSet<Option<&str>>> = BTreeMap::new();
+    if let Some(extra) = entries(table).nth(MOST).and_then(|entry| entry.get("name")) {
+        walker.mistake("too-many", extra.span(), format!("a gateway has at most {MOST} children beside the first"), "", []);
+    }
     for entry in entries(table) {
         let text = |key: &str| entry.get(key).and_then(|v| v.get_ref().as_str());
         let (Some(name), Some(span)) = (text("name"), entry.get("name").map(|v| v.span())) else { continue };
@@ -106,10 +112,12 @@ pub(super) fn check(walker: &mut Walker<'_>, table: &Table<'_>) {
             continue;
         }
         let peer = text("peer");
-        if seen.iter().any(|(n, p)| *n == name && (p.is_none() || peer.is_none() || *p == peer)) {
+        let same = seen.entry(name).or_default();
+        // One without a peer is for all of them.
+        if same.contains(&None) || same.contains(&peer) || peer.is_none() && !same.is_empty() {
             walker.mistake("duplicate-name", span, format!("a second child is called `{name}`"), "", []);
         }
-        seen.push((name, peer));
+        same.insert(peer);
     }
 }
 
@@ -161,7 +169,7 @@ pub(super) fn doubts(walker: &mut Walker<'_>, checked: &Checked, plan: &Plan) {
                 if connection.mode == EspMode::Transport {
                     let message = format!("{} uses transport mode, which has no second child SA", gateway.name);
                     let help = "transport mode carries what the gateways themselves say to each other: one child SA has it all".to_owned();
-                    once(walker, "child-in-transport-mode", at, message, help);
+                    walker.once("child-in-transport-mode", at, message, help);
                     continue;
                 }
                 if let Some(other) = all.iter().take(number).find(|other| overlap(other, child)) {
@@ -172,7 +180,7 @@ pub(super) fn doubts(walker: &mut Walker<'_>, checked: &Checked, plan: &Plan) {
                     let message = format!("child `{own}` of {}, {}, overlaps {other}", connection.name, ends(child));
                     let help = "a packet must belong to one child: narrow `local-ts` or `remote-ts`, of the gateway for its first child"
                         .to_owned();
-                    once(walker, "overlapping-children", at, message, help);
+                    walker.once("overlapping-children", at, message, help);
                 }
             }
         }
@@ -181,7 +189,10 @@ pub(super) fn doubts(walker: &mut Walker<'_>, checked: &Checked, plan: &Plan) {
 
 /// Could a packet belong to both?
 fn overlap(a: &Child, b: &Child) -> bool {
-    let common = |a: &[IpNet], b: &[IpNet]| a.iter().any(|a| b.iter().any(|b| a.contains(b) || b.contains(a)));
+    let common = |a: &[IpNet], b: &[IpNet]| {
+        let a = Prefixes::of(a);
+        b.iter().any(|b| a.overlapping(*b).is_some())
+    };
     common(&a.local_ts, &b.local_ts) && common(&a.remote_ts, &b.remote_ts)
 }
 

@@ -3,7 +3,6 @@
 use ipnet::IpNet;
 
 use super::model::{Fault, Network};
-use super::plan::line_span;
 use super::walk::Walker;
 
 /// Can the requests come to the victim, whose peers use IPv6 or IPv4?
@@ -11,7 +10,7 @@ pub(super) fn check(walker: &mut Walker<'_>, network: &Network, v6: bool, faults
     let (family, option) = if v6 { ("IPv6", "v6") } else { ("IPv4", "v4") };
     for fault in faults.iter().filter(|f| f.action == "ike-flood") {
         let from = fault.args.text("from").unwrap_or_default();
-        let at = line_span(walker, fault.line);
+        let at = walker.line_span(fault.line);
         let gateways = format!("the gateways of this scenario use {family} with each other (`network.ip = \"{option}\"`)");
         if network.node(from).is_some_and(|n| n.address(v6).is_none()) {
             walker.mistake("wrong-family", at, format!("{from} has no {family} address to send from"), "", [gateways]);

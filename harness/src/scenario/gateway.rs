@@ -51,7 +51,7 @@ pub const PARAMS: &[Param] = &[
     Param::optional(
         "children",
         Kind::List(&Kind::Table(CHILD)),
-        "child SAs beside the first one, under the same IKE SA (RFC 7296 §1.3.1); what one does not say is as above and below",
+        "at most 100 child SAs beside the first one, under the same IKE SA (RFC 7296 §1.3.1); what one does not say is as above and below",
     ),
     Param::optional("ike-rekey", Kind::Seconds, "re-key the IKE SA after this long; `0s` and default: never"),
     Param::optional("child-rekey", Kind::Seconds, "re-key the child SA after this long; `0s` and default: never"),

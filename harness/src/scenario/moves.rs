@@ -6,7 +6,6 @@ use ipnet::IpNet;
 
 use super::diag::listed;
 use super::model::{Fault, Iface, Network};
-use super::plan::line_span;
 use super::walk::Walker;
 
 /// Node and name of the interface that moves, and the interface at the other end of its link.
@@ -26,7 +25,7 @@ pub(super) fn check(walker: &mut Walker<'_>, network: &Network, faults: &[Fault]
         let (Some((_, neighbour)), Some(to), Some(via)) = (ends(network, fault), fault.args.addr("to"), fault.args.addr("via")) else {
             continue;
         };
-        let at = line_span(walker, fault.line);
+        let at = walker.line_span(fault.line);
         let there: Vec<String> = neighbour.addrs.iter().map(ToString::to_string).collect();
         let neighbours = format!("the other end of the link has {}", listed(there.iter().map(String::as_str)));
         let fitting = fitting(neighbour, to);

@@ -1,6 +1,6 @@
 //! Gateways' complete settings, from the network and what the scenario says about them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -39,8 +39,17 @@ pub(super) fn peers(layout: &Layout, settings: &BTreeMap<String, Args>) -> Peers
         })
     };
     let pairs: Vec<(&String, String)> = names.iter().filter_map(|n| Some((*n, chosen(n)?))).filter(|(a, b)| *a != b).collect();
-    let linked = |a: &String, b: &String| pairs.iter().any(|(x, y)| (*x == a && y == b) || (*x == b && y == a));
-    names.iter().map(|a| ((*a).clone(), names.iter().filter(|b| linked(a, b)).map(|b| (*b).clone()).collect())).collect()
+    let mut linked: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (a, b) in &pairs {
+        linked.entry(a).or_default().insert(b);
+        linked.entry(b).or_default().insert(a);
+    }
+    let none = BTreeSet::new();
+    let of = |a: &str| {
+        let linked = linked.get(a).unwrap_or(&none);
+        names.iter().filter(|b| linked.contains(b.as_str())).map(|b| (*b).clone()).collect()
+    };
+    names.iter().map(|a| ((*a).clone(), of(a))).collect()
 }
 
 /// The plan of one gateway. `own` may carry a configuration fault; the peers' settings are the honest ones.

@@ -1,13 +1,12 @@
 //! The two sides of a scenario, from its checked sections.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use peer::Capability;
 
 use super::authentication;
-use super::check::overlaid;
+use super::check::{overlaid, overlay};
 use super::checked::{Checked, CheckedExpect};
 use super::children;
 use super::floods;
@@ -56,7 +55,8 @@ pub(super) fn build(walker: &mut Walker<'_>, checked: Checked) -> Option<Scenari
                 let over = fix.gateways.get(name).cloned().unwrap_or_default();
                 (name.clone(), overlaid(base, &over))
             });
-            let kept = checked.faults.iter().filter(|f| !fix.without.contains(&f.name)).cloned();
+            let without: BTreeSet<&str> = fix.without.iter().map(String::as_str).collect();
+            let kept = checked.faults.iter().filter(|f| !without.contains(f.name.as_str())).cloned();
             let faults = kept.chain(fix.also.iter().cloned()).collect();
             let gone = checked.expects.iter().map(|e| expect(e, if e.persists { Must::Whatever } else { Must::Vanish }));
             let expects = gone.chain(fix.expects.iter().map(|e| expect(e, Must::Hold))).collect();
@@ -139,10 +139,14 @@ impl Common<'_> {
 
     fn gateways(&self, network: &Network, settings: &BTreeMap<String, Args>, faults: &[Fault]) -> Option<Vec<GatewayPlan>> {
         let gateways = network.nodes.iter().filter(|n| n.role == Role::Gateway);
+        let mut sets: BTreeMap<&str, Vec<&Args>> = BTreeMap::new();
+        for fault in faults.iter().filter(|f| f.action == "config") {
+            sets.entry(fault.args.text("at").unwrap_or_default()).or_default().extend(fault.args.table("set"));
+        }
         let plans = gateways.map(|node| {
             let mut own = settings.get(&node.name).cloned().unwrap_or_default();
-            for fault in faults.iter().filter(|f| f.action == "config" && f.args.text("at") == Some(node.name.as_str())) {
-                own = overlaid(&own, fault.args.table("set").unwrap_or(&Args::default()));
+            for set in sets.get(node.name.as_str()).into_iter().flatten() {
+                overlay(&mut own, set);
             }
             peers::plan(network, node, self.v6, &own, self.peers, settings)
         });
@@ -221,15 +225,21 @@ fn reachable(walker: &mut Walker<'_>, checked: &Checked, peers: &Peers, v6: bool
     let several = |gateway: &str| peers.get(gateway).is_some_and(|p| p.len() > 1);
     for step in checked.steps.iter().filter(|s| s.action == "initiate") {
         let (gateway, peer) = (step.args.text("gateway").unwrap_or_default(), step.args.text("peer"));
-        let at = line_span(walker, step.line);
-        let list = peers.get(gateway).map(|p| super::diag::listed(p.iter().map(String::as_str))).unwrap_or_default();
+        let at = walker.line_span(step.line);
+        let list = || peers.get(gateway).map(|p| super::diag::listed(p.iter().map(String::as_str))).unwrap_or_default();
         match peer {
             None if several(gateway) => {
                 let message = format!("gateway {gateway} has several peers");
-                walker.mistake("which-peer", at, message, "", [format!("add `peer`: {list}")]);
+                walker.mistake("which-peer", at, message, "", [format!("add `peer`: {}", list())]);
             }
             Some(peer) if peers.get(gateway).is_some_and(|p| !p.iter().any(|x| x == peer)) => {
-                walker.mistake("which-peer", at, format!("{peer} is not a peer of gateway {gateway}"), "", [format!("its peers: {list}")]);
+                walker.mistake(
+                    "which-peer",
+                    at,
+                    format!("{peer} is not a peer of gateway {gateway}"),
+                    "",
+                    [format!("its peers: {}", list())],
+                );
             }
             _ => {}
         }
@@ -238,18 +248,6 @@ fn reachable(walker: &mut Walker<'_>, checked: &Checked, peers: &Peers, v6: bool
         let help = "write `initiator = \"\"` and an `initiate` step that names the `peer`".to_owned();
         walker.mistake("which-peer", checked.network_span.clone(), format!("the initiator {gateway} has several peers"), "", [help]);
     }
-}
-
-/// The line of an entry's header.
-pub(super) fn line_span(walker: &Walker<'_>, line: u32) -> Range<usize> {
-    let mut start = 0;
-    for (number, text) in (1..).zip(walker.source.text.split_inclusive('\n')) {
-        if number == line {
-            return start..start + text.trim_end().len();
-        }
-        start += text.len();
-    }
-    start..start
 }
 
 fn health(walker: &mut Walker<'_>, checked: &Checked, peers: &Peers) -> Health {

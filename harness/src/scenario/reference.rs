@@ -212,7 +212,7 @@ mod tests {
     /// The checker fills defaults in; a default that it would refuse would silently be none.
     #[test]
     fn every_default_is_valid() {
-        fn check(params: &[Param]) {
+        fn check(params: &'static [Param]) {
             for param in params {
                 assert!(param.default.is_empty() || super::super::walk::default_value(param).is_some(), "{}", param.name);
                 if let Kind::Table(inner) = param.kind {

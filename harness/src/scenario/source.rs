@@ -1,7 +1,12 @@
 //! A scenario's or layout's text and where it came from.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
+
+/// Octets of a file at most.
+const MOST: u64 = 1 << 20;
 
 /// Text of a file, with its name for messages. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,9 +32,13 @@ impl Source {
         Source { name, id, group, text: Arc::new(text.into()) }
     }
 
-    /// Reads a file.
+    /// Reads a file, which has at most [`MOST`] octets.
     pub fn read(path: &Path) -> std::io::Result<Source> {
-        let text = std::fs::read_to_string(path)?;
+        let mut text = String::new();
+        File::open(path)?.take(MOST + 1).read_to_string(&mut text)?;
+        if text.len() as u64 > MOST {
+            return Err(std::io::Error::other(format!("it is larger than {} KiB, which no scenario is", MOST >> 10)));
+        }
         let name = path.strip_prefix("./").unwrap_or(path).to_string_lossy().into_owned();
         Ok(Source::new(name, text))
     }

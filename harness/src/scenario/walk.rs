@@ -1,8 +1,9 @@
 //! Checks TOML values against the vocabulary tables and collects every mistake.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -10,10 +11,11 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::Source;
-use super::diag::{Diagnostic, Diagnostics, line_of, listed, nearest};
+use super::diag::{Diagnostic, Diagnostics, listed};
 use super::forms::{example, form, form_of, within};
+use super::lines::LineStarts;
 use super::vocabulary::{FilterCheck, FilterMistake};
-use super::wrong::{Wrong, known};
+use super::wrong::{Budget, Wrong, known};
 use crate::schema::{Args, Count, Kind, Param, Value, Word};
 
 /// Longest duration a file may name. Keeps sums of retransmission gaps far from overflow.
@@ -21,6 +23,9 @@ const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Longest validity of a certificate, and the greatest shift of a clock, seconds.
 const CENTURY: u64 = 100 * 365 * 24 * 3600;
+
+/// Taps of a node that are named in a mistake.
+const MOST_TAPS: usize = 30;
 
 /// Syntax errors shown at once.
 const MOST_SYNTAX: usize = 5;
@@ -44,11 +49,37 @@ pub(super) struct Walker<'a> {
     pub filter: FilterCheck,
     pub names: Names,
     pub found: Vec<Diagnostic>,
+    /// For suggestions; a file full of mistakes gets some of them.
+    pub budget: Budget,
+    /// The same for mistakes, which outlive this.
+    shared: Arc<Source>,
+    lines: LineStarts,
+    /// What [`Walker::once`] has reported.
+    told: HashSet<(&'static str, Range<usize>, String)>,
 }
 
 impl<'a> Walker<'a> {
     pub fn new(source: &'a Source, filter: FilterCheck) -> Walker<'a> {
-        Walker { source, filter, names: Names::default(), found: Vec::new() }
+        let lines = LineStarts::of(&source.text);
+        let (shared, names, budget) = (Arc::new(source.clone()), Names::default(), Budget::default());
+        Walker { source, filter, names, found: Vec::new(), budget, shared, lines, told: HashSet::new() }
+    }
+
+    /// The 1-based line of an offset.
+    pub fn line(&self, offset: usize) -> u32 {
+        self.lines.line(offset)
+    }
+
+    /// A line without its end.
+    pub fn line_span(&self, line: u32) -> Range<usize> {
+        self.lines.span(&self.source.text, line)
+    }
+
+    /// Reports a mistake unless it has been reported: both sides, and every connection, may have the same.
+    pub fn once(&mut self, code: &'static str, span: Range<usize>, message: String, help: String) {
+        if self.told.insert((code, span.clone(), message.clone())) {
+            self.mistake(code, span, message, "", [help]);
+        }
     }
 
     /// Reports a mistake.
@@ -61,7 +92,7 @@ impl<'a> Walker<'a> {
         help: impl IntoIterator<Item = String>,
     ) {
         let help = help.into_iter().collect();
-        self.found.push(Diagnostic { code, source: self.source.clone(), span, message: message.into(), label: label.into(), help });
+        self.found.push(Diagnostic { code, source: Arc::clone(&self.shared), span, message: message.into(), label: label.into(), help });
     }
 
     /// A word that is not among the valid ones.
@@ -73,10 +104,8 @@ impl<'a> Walker<'a> {
         word: &str,
         valid: impl Iterator<Item = &'w str>,
     ) {
-        let valid: Vec<&str> = valid.collect();
-        let label = nearest(word, valid.iter().copied()).map(|near| format!("did you mean `{near}`?")).unwrap_or_default();
-        let help = if valid.is_empty() { "there is none here".to_owned() } else { format!("accepted: {}", listed(valid)) };
-        self.mistake(code, span, message, label, [help]);
+        let (label, help) = self.budget.suggest(word, valid, "there is none here");
+        self.mistake(code, span, message, label, help);
     }
 
     /// Everything found, in file order.
@@ -100,7 +129,7 @@ impl<'a> Walker<'a> {
         let mut lines = BTreeSet::new();
         for error in &errors {
             let span = error.span().unwrap_or(end..end);
-            if lines.len() < most && lines.insert(line_of(&self.source.text, span.start)) {
+            if lines.len() < most && lines.insert(self.line(span.start)) {
                 self.mistake("toml", span, error.message(), "", help.clone());
             }
         }
@@ -119,7 +148,15 @@ impl<'a> Walker<'a> {
     }
 
     /// Checks a table; `extra` keys are the caller's. With `fill`, absent keys get their defaults.
-    pub fn table(&mut self, what: &str, span: Range<usize>, table: &Table<'_>, params: &[Param], extra: &[&str], fill: bool) -> Args {
+    pub fn table(
+        &mut self,
+        what: &str,
+        span: Range<usize>,
+        table: &Table<'_>,
+        params: &'static [Param],
+        extra: &[&str],
+        fill: bool,
+    ) -> Args {
         let valid: Vec<&str> = params.iter().map(|p| p.name).chain(extra.iter().copied()).collect();
         self.unknown_keys(what, table, &valid);
         let mut args = Args::default();
@@ -321,7 +358,7 @@ impl<'a> Walker<'a> {
                 let plain = |s: &str| s.replace('-', "_").to_ascii_lowercase();
                 match numbers.names().find(|known| plain(known) == plain(text)) {
                     Some(known) => Ok(Value::Text(known.to_owned())),
-                    None => Err(Wrong::name(format!("`{shown}` is not {}", numbers.what), text, numbers.names())),
+                    None => Err(Wrong::name(&self.budget, format!("`{shown}` is not {}", numbers.what), text, numbers.names())),
                 }
             }
             Kind::Hex if text.len().is_multiple_of(2) && text.bytes().all(|b| b.is_ascii_hexdigit()) => Ok(plain()),
@@ -343,13 +380,15 @@ impl<'a> Walker<'a> {
                 _ => Err(Wrong::kind(name, kind)),
             },
             Kind::Word(words) if words.contains(&text) => Ok(plain()),
-            Kind::Word(words) => Err(Wrong::name(format!("`{shown}` is not accepted for {name}"), text, words.iter().copied())),
-            Kind::Node => known(&self.names.nodes, "node of this network", text),
-            Kind::Gateway => known(&self.names.gateways, "gateway of this network", text),
-            Kind::Step => known(&self.names.steps, "traffic step of this scenario", text),
-            Kind::Fault => known(&self.names.faults, "fault of this scenario", text),
+            Kind::Word(words) => {
+                Err(Wrong::name(&self.budget, format!("`{shown}` is not accepted for {name}"), text, words.iter().copied()))
+            }
+            Kind::Node => known(&self.budget, &self.names.nodes, "node of this network", text),
+            Kind::Gateway => known(&self.budget, &self.names.gateways, "gateway of this network", text),
+            Kind::Step => known(&self.budget, &self.names.steps, "traffic step of this scenario", text),
+            Kind::Fault => known(&self.budget, &self.names.faults, "fault of this scenario", text),
             Kind::Host if text.parse::<IpAddr>().is_ok() => Ok(plain()),
-            Kind::Host => known(&self.names.nodes, "node of this network, and not an IP address", text),
+            Kind::Host => known(&self.budget, &self.names.nodes, "node of this network, and not an IP address", text),
             Kind::Tap => self.tap(text),
             _ => Ok(plain()),
         }
@@ -363,8 +402,10 @@ impl<'a> Walker<'a> {
         let message = format!("no tap is called `{}`", text.escape_debug());
         // With a known node, only its own interfaces are of interest.
         let node = text.split('.').next().unwrap_or_default();
-        let own: Vec<&str> = taps.iter().map(String::as_str).filter(|t| t.split('.').next() == Some(node)).collect();
-        let mut wrong = Wrong::name(message, text, taps.iter().map(String::as_str));
+        let of_node = format!("{node}.");
+        let own = taps.range(of_node.clone()..).map(String::as_str).take_while(|t| t.starts_with(&of_node)).take(MOST_TAPS);
+        let own: Vec<&str> = own.collect();
+        let mut wrong = Wrong::name(&self.budget, message, text, taps.iter().map(String::as_str));
         if !own.is_empty() {
             wrong.help = vec![format!("taps of `{node}`: {}", listed(own))];
         }
@@ -382,10 +423,22 @@ pub(super) fn pairs(words: &'static [Word]) -> Vec<(&'static str, &'static [Para
 }
 
 /// The value a key has when it is absent.
-pub(crate) fn default_value(param: &Param) -> Option<Value> {
+pub(crate) fn default_value(param: &'static Param) -> Option<Value> {
+    static KNOWN: Mutex<BTreeMap<usize, Option<Value>>> = Mutex::new(BTreeMap::new());
     if param.default.is_empty() {
         return None;
     }
+    // Where it is in memory says which it is, since it stays there. Not held while another default may be asked for.
+    let place = std::ptr::from_ref(param).addr();
+    let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner).get(&place).cloned();
+    known.unwrap_or_else(|| {
+        let value = parsed_default(param);
+        KNOWN.lock().unwrap_or_else(PoisonError::into_inner).insert(place, value.clone());
+        value
+    })
+}
+
+fn parsed_default(param: &'static Param) -> Option<Value> {
     let source = Source::new("default", param.default);
     let value = DeValue::parse(&source.text).ok()?;
     Walker::new(&source, |_| Ok(())).value(param.name, param.kind, &value, true)

@@ -211,7 +211,7 @@ fn arguments(params: &[Param], given: &[(&str, &str)]) -> Args {
         if text.is_empty() {
             continue;
         }
-        let value = default_value(&Param { default: Box::leak(text.into_boxed_str()), ..*param });
+        let value = default_value(Box::leak(Box::new(Param { default: Box::leak(text.into_boxed_str()), ..*param })));
         args.0.insert(param.name.to_owned(), value.unwrap_or_else(|| panic!("`{}` is not valid", param.name)));
     }
     for (key, _) in given {

@@ -1,6 +1,6 @@
 //! Is a layout consistent? Turns a draft into a network and reports what does not fit together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::ops::Range;
 
@@ -11,10 +11,26 @@ use super::read::{Draft, DraftNode, Placed};
 use crate::name::PathName;
 use crate::scenario::diag::listed;
 use crate::scenario::model::{Iface, Link, Nat, Network, Node, Role, Route};
+use crate::scenario::prefixes::Prefixes;
 use crate::scenario::walk::Walker;
 
 /// Interface names are limited by the kernel (IFNAMSIZ); nodes follow suit.
 const NAME_MOST: usize = 15;
+/// Neighbours that are named in a mistake.
+const MOST_NAMED: usize = 30;
+/// What a network may have. Names and addresses are looked for one by one, here and when it is built.
+pub(super) const MOST_NODES: usize = 1000;
+pub(super) const MOST_LINKS: usize = 2000;
+pub(super) const MOST_IFACES: usize = 2 * MOST_LINKS;
+
+/// Has the draft more parts than a network may have? Says so.
+pub(super) fn too_large(walker: &mut Walker<'_>, draft: &Draft) -> bool {
+    let ifaces: usize = draft.nodes.iter().map(|n| n.ifaces.len()).sum();
+    let parts = [("nodes", draft.nodes.len(), MOST_NODES), ("links", draft.links.len(), MOST_LINKS), ("interfaces", ifaces, MOST_IFACES)];
+    let Some((what, _, most)) = parts.into_iter().find(|(_, number, most)| number > most) else { return false };
+    walker.mistake("too-many", 0..0, format!("a network has at most {most} {what}"), "", []);
+    true
+}
 
 pub(super) fn check(walker: &mut Walker<'_>, draft: Draft, name: &str) -> Layout {
     let mut nodes = Vec::new();
@@ -95,6 +111,7 @@ impl Network {
 
 fn convert(walker: &mut Walker<'_>, draft: &DraftNode, spans: &mut Spans) -> Node {
     well_named(walker, &draft.name);
+    let outsides: BTreeSet<&str> = draft.outside.iter().map(|o| o.text.as_str()).collect();
     let mut ifaces: Vec<Iface> = Vec::new();
     for iface in &draft.ifaces {
         well_named(walker, &iface.name);
@@ -110,11 +127,12 @@ fn convert(walker: &mut Walker<'_>, draft: &DraftNode, spans: &mut Spans) -> Nod
             }
             addrs.push(net);
         }
-        let outside = draft.outside.iter().any(|o| o.text == iface.name.text);
+        let outside = outsides.contains(iface.name.text.as_str());
         ifaces.push(Iface { name: iface.name.text.clone(), addrs, later: Vec::new(), outside });
     }
     let own = || ifaces.iter().map(|i| i.name.as_str());
-    for outside in draft.outside.iter().filter(|o| !own().any(|name| name == o.text)) {
+    let names: BTreeSet<&str> = own().collect();
+    for outside in draft.outside.iter().filter(|o| !names.contains(o.text.as_str())) {
         walker.unknown(
             "unknown-name",
             outside.span.clone(),
@@ -199,6 +217,7 @@ fn nat(walker: &mut Walker<'_>, draft: &DraftNode, ifaces: &[Iface]) -> Option<N
 
 fn links(walker: &mut Walker<'_>, draft: &Draft, network: &mut Network) {
     let mut used: BTreeMap<String, ()> = BTreeMap::new();
+    let taps: Vec<String> = network.nodes.iter().flat_map(|n| n.ifaces.iter().map(|i| format!("{}.{}", n.name, i.name))).collect();
     for (span, ends) in &draft.links {
         let [a, b] = ends.as_slice() else {
             walker.mistake("link", span.clone(), "a link has two ends", "", ["write `ends = [\"west.wan\", \"east.wan\"]`".to_owned()]);
@@ -208,8 +227,6 @@ fn links(walker: &mut Walker<'_>, draft: &Draft, network: &mut Network) {
         for end in [a, b] {
             let tap = end.text.split_once('.').map(|(n, i)| (n.to_owned(), i.to_owned()));
             let Some(tap) = tap.filter(|tap| network.iface(tap).is_some()) else {
-                let taps: Vec<String> =
-                    network.nodes.iter().flat_map(|n| n.ifaces.iter().map(|i| format!("{}.{}", n.name, i.name))).collect();
                 let message = format!("no interface is called `{}`", end.text.escape_debug());
                 walker.unknown("unknown-name", end.span.clone(), message, &end.text, taps.iter().map(String::as_str));
                 continue;
@@ -256,6 +273,8 @@ fn links(walker: &mut Walker<'_>, draft: &Draft, network: &mut Network) {
 /// Checks that every next hop is a neighbour, and enters the routes.
 fn next_hops(walker: &mut Walker<'_>, draft: &DraftNode, network: &mut Network) {
     let mut routes = Vec::new();
+    let neighbours = draft.ifaces.iter().filter_map(|i| network.iface(network.opposite(&draft.name.text, &i.name.text)?));
+    let addrs: BTreeSet<IpAddr> = neighbours.flat_map(|i| &i.addrs).map(|a| a.addr()).collect();
     let everywhere = |via: &Placed| if via.text.contains(':') { "::/0" } else { "0.0.0.0/0" }.to_owned();
     let defaults = draft.default_via.iter().map(|via| (Placed { text: everywhere(via), span: via.span.clone() }, via.clone()));
     for (to, via) in defaults.chain(draft.routes.iter().cloned()) {
@@ -264,9 +283,8 @@ fn next_hops(walker: &mut Walker<'_>, draft: &DraftNode, network: &mut Network) 
             walker.mistake("bad-value", wrong.span, format!("`{}` is not an address or prefix", wrong.text.escape_debug()), "", []);
             continue;
         };
-        let neighbours = draft.ifaces.iter().filter_map(|i| network.iface(network.opposite(&draft.name.text, &i.name.text)?));
-        let addrs: Vec<String> = neighbours.flat_map(|i| &i.addrs).map(|a| a.addr().to_string()).collect();
-        if !addrs.contains(&hop.to_string()) {
+        if !addrs.contains(&hop) {
+            let addrs: Vec<String> = addrs.iter().take(MOST_NAMED).map(ToString::to_string).collect();
             let message = format!("{hop} is not a neighbour of {}", draft.name.text);
             walker.mistake(
                 "unreachable-next-hop",
@@ -284,10 +302,11 @@ fn next_hops(walker: &mut Walker<'_>, draft: &DraftNode, network: &mut Network) 
 }
 
 fn overlaps(walker: &mut Walker<'_>, nets: &[(IpNet, Range<usize>)], what: &str) {
+    let mut earlier = Prefixes::default();
     for (at, (net, span)) in nets.iter().enumerate() {
-        let other = nets[..at].iter().find(|(other, _)| other.contains(net) || net.contains(other));
-        if let Some((other, _)) = other {
+        if let Some((other, _)) = earlier.overlapping(*net).and_then(|other| nets.get(other)) {
             walker.mistake("overlapping-prefixes", span.clone(), format!("{what} {net} overlaps with {other}"), "", []);
         }
+        earlier.insert(*net, at);
     }
 }

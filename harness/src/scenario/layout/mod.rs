@@ -10,6 +10,9 @@ use super::diag::Diagnostics;
 use super::model::Network;
 use super::{Source, library};
 
+/// Octets of a layout at most: parts of it are repeated.
+const MOST: usize = 128 << 10;
+
 /// Known layouts by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Layouts(BTreeMap<String, Source>);
@@ -75,8 +78,13 @@ pub struct Layout {
 /// Reads and checks a layout.
 pub fn load(source: &Source, size: Size) -> Result<Layout, Diagnostics> {
     let mut walker = super::walk::Walker::new(source, |_| Ok(()));
-    let draft = walker.parse().map(|document| read::read(&mut walker, &document, size));
-    let Some(draft) = draft else { return Err(walker.finish()) };
+    if source.text.len() > MOST {
+        walker.mistake("too-large", 0..0, format!("a layout has at most {} KiB", MOST >> 10), "", []);
+        return Err(walker.finish());
+    }
+    let document = walker.parse();
+    let draft = document.map(|document| read::read(&mut walker, &document, size));
+    let Some(draft) = draft.filter(|draft| !check::too_large(&mut walker, draft)) else { return Err(walker.finish()) };
     let layout = check::check(&mut walker, draft, &source.id);
     let found = walker.finish();
     if found.list.is_empty() { Ok(layout) } else { Err(found) }
@@ -124,6 +132,23 @@ mod tests {
                     assert!(allowed.iter().any(|p| p.contains(&addr.addr())), "{name}: {addr}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn networks_that_are_too_large_are_refused() {
+        let nodes = |n: usize| (0..n).map(|n| format!("[[node]]\nname = \"n{n}\"\nrole = \"host\"\niface.x = []\n")).collect::<String>();
+        let link = "[[link]]\nends = [\"n0.x\", \"n1.x\"]\n";
+        let ifaces: String = (0..4001).map(|n| format!("iface.i{n} = []\n")).collect();
+        for (text, message) in [
+            (nodes(1001), "a network has at most 1000 nodes"),
+            (nodes(2) + &link.repeat(2001), "a network has at most 2000 links"),
+            (nodes(1) + &ifaces, "a network has at most 4000 interfaces"),
+            ("#".repeat(MOST), "a layout has at most 128 KiB"),
+            ((0..17).map(|n| format!("[pool.p{n}]\nprefixes = []\nlength = 30\n")).collect(), "a layout has at most 16 pools"),
+        ] {
+            let found = load(&Source::new("layouts/large.toml", format!("about = \"a\"\n{text}")), Size::default()).unwrap_err();
+            assert!(found.list.iter().any(|d| d.message == message), "{message}: {found}");
         }
     }
 

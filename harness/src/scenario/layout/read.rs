@@ -7,6 +7,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::Size;
+use super::check::{MOST_IFACES, MOST_LINKS, MOST_NODES};
 use crate::scenario::model::Role;
 use crate::scenario::walk::{Table, Walker};
 use crate::schema::{Args, Kind, Param};
@@ -38,6 +39,9 @@ const POOL: &[Param] = &[
     Param::required("prefixes", Kind::List(&Kind::Prefix), "cut into subnets, in order"),
     Param::required("length", Kind::Int(8, 127), "prefix length of each subnet"),
 ];
+
+/// Pools of a layout at most: each is looked for in each text.
+const MOST_POOLS: usize = 16;
 
 /// A text and where it stands.
 #[derive(Debug, Clone)]
@@ -87,11 +91,18 @@ pub(super) fn read(walker: &mut Walker<'_>, document: &Spanned<Table<'_>>, size:
         nodes: Vec::new(),
         links: Vec::new(),
     };
+    // What is too large is refused afterwards; there is no point in making it.
     for entry in walker.tables(top, "node") {
+        if draft.nodes.len() > MOST_NODES {
+            break;
+        }
         let Some(table) = entry.get_ref().as_table() else { continue };
         node(walker, entry.span(), table, &stamp, &mut draft.nodes);
     }
     for entry in walker.tables(top, "link") {
+        if draft.links.len() > MOST_LINKS {
+            break;
+        }
         let Some(table) = entry.get_ref().as_table() else { continue };
         walker.table("[[link]]", entry.span(), table, LINK, &[], false);
         let ends = texts(table, "ends");
@@ -144,7 +155,7 @@ fn node(walker: &mut Walker<'_>, span: Range<usize>, table: &Table<'_>, stamp: &
         nodes.push(DraftNode {
             name: n.map_or_else(|| name.clone(), |n| stamp.fill(&name, n)),
             role,
-            ifaces: ifaces.iter().flat_map(|(name, addrs)| stamp.iface(name, addrs, n)).collect(),
+            ifaces: ifaces.iter().flat_map(|(name, addrs)| stamp.iface(name, addrs, n)).take(MOST_IFACES + 1).collect(),
             outside: list("outside"),
             protects: list("protects"),
             default_via: list("default-via"),
@@ -201,7 +212,10 @@ impl Stamp {
 fn pools(walker: &mut Walker<'_>, top: &Table<'_>, spokes: u32) -> Vec<(String, Vec<[String; 2]>)> {
     let Some(pools) = top.get("pool").and_then(|p| p.get_ref().as_table()) else { return Vec::new() };
     let mut out = Vec::new();
-    for (key, value) in pools.iter() {
+    if let Some(extra) = pools.keys().nth(MOST_POOLS) {
+        walker.mistake("too-many", extra.span(), format!("a layout has at most {MOST_POOLS} pools"), "", []);
+    }
+    for (key, value) in pools.iter().take(MOST_POOLS) {
         let name = key.get_ref().to_string();
         let Some(table) = value.get_ref().as_table() else {
             walker.mistake("wrong-type", value.span(), format!("`pool.{name}` must be a table"), "", []);
