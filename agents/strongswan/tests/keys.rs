@@ -95,12 +95,16 @@ fn tshark(file: &Path, keys: &Keys, filter: &str) -> String {
 
 async fn decrypts(ike: IkeMode, proposal: &str, esp: &str) {
     let Some(lab) = Lab::new().await else { return };
+    decrypts_in(lab, ike, proposal, esp).await;
+}
+
+async fn decrypts_in(lab: Lab, ike: IkeMode, proposal: &str, esp: &str) {
     if Command::new("tshark").arg("-v").output().is_err() {
         eprintln!("skipped: tshark is not installed");
         return;
     }
     let capture = lab.capture();
-    let (mut west, _east) = lab
+    let (mut west, mut east) = lab
         .pair(ike, |w, e| {
             for side in [w, e] {
                 side.connections[0].ike_proposals = vec![proposal.into()];
@@ -109,6 +113,8 @@ async fn decrypts(ike: IkeMode, proposal: &str, esp: &str) {
         })
         .await;
     assert_eq!(west.gateway.initiate("west-east", Duration::from_secs(15)).await.unwrap(), Outcome::Established, "{}", west.log());
+    // IKEv1: east has its child SA when quick mode's third message has come, which may be after west's first packet.
+    east.until("east's child SA", |e| matches!(e, GatewayEventKind::ChildUp { .. })).await;
     // Nobody listens there: the answer is an ICMP error, and both pass through the tunnel.
     let _ = lab.run("west", &["bash", "-c", "exec 3<>/dev/udp/10.2.0.1/9; echo hi >&3; read -t 2 -u 3"]);
     let keys = west.gateway.keys().await;
@@ -155,6 +161,20 @@ async fn main_mode_with_several_suites() {
     ] {
         decrypts(IkeMode::V1Main, ike, esp).await;
     }
+}
+
+/// East loses quick mode's third message: west has its child SA, and east drops what comes on it until the message comes again.
+#[tokio::test]
+async fn main_mode_whose_last_message_comes_late() {
+    let Some(lab) = Lab::new().await else { return };
+    // Behind UDP's header and the non-ESP marker, octet 18 is the exchange type; west's second quick mode message is the third one.
+    let third = "add rule inet late input udp dport 4500 @th,64,32 0 @th,240,8 32 numgen inc mod 1000 == 1 drop";
+    let rules = format!("add table inet late; add chain inet late input {{ type filter hook input priority 0; }}; {third}");
+    match Command::new("nft").arg("-v").output() {
+        Ok(_) => assert_eq!(String::from_utf8_lossy(&lab.run("east", &["nft", &rules]).stderr), ""),
+        Err(_) => return eprintln!("skipped: nft is not installed"),
+    }
+    decrypts_in(lab, IkeMode::V1Main, "aes128-sha256-ecp256", "aes128-sha256").await;
 }
 
 #[tokio::test]

@@ -26,10 +26,10 @@ impl Walk<'_> {
         }
     }
 
-    /// UDP/500.
+    /// UDP/500. Keepalives belong to UDP/4500 (RFC 3948 §2.3); charon sends one here when its time has come before it has moved there.
     pub(super) fn ike_port(&mut self, view: View<'_>) {
         match view.bytes() {
-            [0xff] => self.layers.push(Layer::NatKeepalive),
+            [0xff] => self.data(view),
             _ => self.ike(view, false),
         }
     }

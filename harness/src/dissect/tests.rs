@@ -80,6 +80,9 @@ fn esp_in_udp_is_told_from_ike_and_keepalives() {
     assert!(esp.ip().unwrap().dont_fragment);
     assert_eq!(summary(&esp), "192.0.2.1→198.51.100.7 UDP 4500→61000 ESP SPI=0x00000102 seq=9 len=16 in UDP");
     assert!(raw(&ipv4(17, 1, 0, &udp(4500, 4500, &[0xff]))).is_keepalive());
+    // On UDP/500 it is neither a keepalive nor IKE.
+    let data = raw(&ipv4(17, 1, 0, &udp(500, 500, &[0xff])));
+    assert!(!data.is_keepalive() && data.ike().is_none() && matches!(data.own().last(), Some(Layer::Data(_))), "{data:?}");
     let ike = raw(&ipv4(17, 1, 0, &udp(4500, 4500, &[0; 40])));
     assert!(ike.ike().unwrap().marker);
     assert!(ike.ike().unwrap().message.malformed.is_some());
@@ -89,7 +92,7 @@ fn esp_in_udp_is_told_from_ike_and_keepalives() {
 fn padding_of_short_ethernet_frames_belongs_to_nobody() {
     let mut f = vec![2; 12];
     f.extend([0x81, 0, 0, 5, 8, 0]);
-    f.extend(ipv4(17, 1, 0, &udp(500, 500, &[0xff])));
+    f.extend(ipv4(17, 1, 0, &udp(4500, 4500, &[0xff])));
     f.extend([0; 20]);
     let record = Dissector::new().dissect(frame(1, 1, &f));
     assert_eq!(&*record.udp().unwrap().payload, &[0xff]);
@@ -146,7 +149,7 @@ fn a_frame_cut_short_by_the_capture_says_so() {
 
 #[test]
 fn ipv6_extension_headers_lead_to_the_upper_layer() {
-    let upper = udp(500, 500, &[0xff]);
+    let upper = udp(4500, 4500, &[0xff]);
     let mut p = vec![0x60, 0, 0, 0];
     p.extend((8 + 8 + upper.len() as u16).to_be_bytes());
     p.extend([60, 64]);

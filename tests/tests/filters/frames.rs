@@ -104,6 +104,8 @@ fn frames() -> Vec<Vec<u8>> {
     list.push(ip6(44, &[&[17, 0, 0, 1, 0, 0, 0, 5][..], &big[..136]].concat()));
     list.push(ip6(44, &[&[17, 0, 0, 136, 0, 0, 0, 5][..], &big[136..]].concat()));
     list.push(ip4(17, 0, 64, &udp(40004, 9, b"discarded")));
+    // Charon's keepalive on UDP/500.
+    list.push(ip4(17, 0, 64, &udp(500, 500, &[0xff])));
     list.extend(other_exchanges().map(|message| ip4(17, 0, 64, &udp(500, 500, &message))));
     list
 }
