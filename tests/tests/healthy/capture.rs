@@ -33,7 +33,7 @@ pub fn read(side: &SideReport) -> Result<Run, Failed> {
 fn dissect(dir: &Path) -> Result<Capture, Failed> {
     let mut dissector = Dissector::new();
     dissector.set_keys(&serde_json::from_slice(&std::fs::read(dir.join(artefacts::KEYS))?)?);
-    let mut reader = packets::open(&dir.join(artefacts::CAPTURE)).map_err(|e| e.to_string())?;
+    let mut reader = packets::open(dir.join(artefacts::CAPTURE)).map_err(|e| e.to_string())?;
     let frames = reader.by_ref().collect::<Result<Vec<_>, _>>().map_err(|e| e.to_string())?;
     let records = frames.into_iter().map(|f| dissector.dissect(f)).collect();
     Ok(Capture { taps: reader.taps().to_vec(), records })

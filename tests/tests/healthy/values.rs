@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use faultlab::scenario::model::{Plan, Role};
 use faultlab::schema::{Args, Kind, Param, Value};
-use faultlab::symptom::{Evidence, Sign, Symptom};
+use faultlab::symptom::{Evidence, Symptom};
 use wire::ike::Body;
 
-/// Error types of IKEv2 (RFC 7296 §3.10.1) and IKEv1 (RFC 2408 §3.14.1) are below.
+/// Notify message types of errors are below: IKEv2 (RFC 7296 §3.10.1), IKEv1 (RFC 2408 §3.14.1).
 const ERRORS: u16 = 16384;
 
 /// Values of one parameter, as far as a failure can be told by them.
@@ -49,7 +49,7 @@ pub fn sensible(symptom: &Symptom, args: &Args, plan: &Plan) -> bool {
         "cleartext-leak" => is_public(plan, of("at")),
         "mapping-lost" => node(of("inside")) == node(of("outside")) && of("inside") != of("outside"),
         "lost-between" | "too-big-lost" => are_joined(plan, of("from"), of("to")),
-        _ => symptom.sign != Sign::Health,
+        _ => true,
     }
 }
 
