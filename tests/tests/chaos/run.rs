@@ -23,6 +23,9 @@ const AFTERWARDS: Duration = Duration::from_secs(20);
 /// How often processes are looked at.
 const LOOK: Duration = Duration::from_millis(5);
 
+/// Where named network namespaces are.
+const NAMED: &str = "/run/netns";
+
 /// What happened.
 #[derive(Debug)]
 pub struct Ending {
@@ -59,8 +62,13 @@ pub fn carry_out(case: &Case, program: &Path, base: &Path, takes: Duration) -> R
             std::os::unix::fs::chown(folder, Some(NOBODY), Some(NOBODY))?;
         }
     }
-    unshare(CloneFlags::CLONE_NEWNS)?;
+    // Whatever else is done on this machine does not count.
+    unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET)?;
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
+    mount(Some("sysfs"), "/sys", Some("sysfs"), MsFlags::empty(), None::<&str>)?;
+    if Path::new(NAMED).exists() {
+        mount(Some("tmpfs"), NAMED, Some("tmpfs"), MsFlags::empty(), None::<&str>)?;
+    }
     nix::sys::prctl::set_child_subreaper(true)?;
     if let Accident::Scarce(Scarce::Disk(size)) = case.accident {
         mount(Some("tmpfs"), &evidence, Some("tmpfs"), MsFlags::empty(), Some(format!("size={size}").as_str()))?;
@@ -186,6 +194,7 @@ fn inflict(case: &Case, child: &Child) -> Result<Option<Hit>, Failed> {
     // The first process of a namespace ignores what it does not handle, and daemons end in good order.
     let deadline = Instant::now() + Duration::from_millis(200);
     let mut ended = false;
+    let mortal = mortal && (signal == Signal::SIGKILL || role != "__cell");
     while mortal && !ended && Instant::now() < deadline {
         reap(child.id())?;
         ended = state(process).is_none_or(|s| s == 'Z');
@@ -266,7 +275,7 @@ fn end_all() -> Result<(), Failed> {
 /// Mounts, interfaces and named namespaces.
 fn machine() -> Result<Vec<String>, Failed> {
     let mut all: Vec<String> = std::fs::read_to_string("/proc/self/mounts")?.lines().map(|l| format!("mount {l}")).collect();
-    for (kind, folder) in [("interface", "/sys/class/net"), ("namespace", "/run/netns")] {
+    for (kind, folder) in [("interface", "/sys/class/net"), ("namespace", NAMED)] {
         let names = std::fs::read_dir(folder).into_iter().flatten().flatten();
         all.extend(names.map(|e| format!("{kind} {}", e.file_name().to_string_lossy())));
     }
