@@ -52,7 +52,7 @@ impl Driver for Libreswan {
         "libreswan"
     }
 
-    async fn probe(&self, place: &Place) -> Result<Probe, Missing> {
+    async fn probe(&self, place: &Place) -> Result<Probe, DriverError> {
         let found = self.found(place).await?;
         Ok(found.probe(probe::ask(found, place).await?))
     }

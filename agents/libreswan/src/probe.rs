@@ -127,15 +127,12 @@ async fn understands(found: &Found, place: &Place, line: &str) -> std::io::Resul
 }
 
 /// Starts the daemon and loads connections. Returns whether it takes IKEv1.
-pub(crate) async fn ask(found: &Found, place: &Place) -> Result<bool, Missing> {
-    match load(found, place, &[IkeMode::V2, IkeMode::V1Main]).await {
-        Ok(()) => Ok(true),
-        Err(DriverError::Refused { .. }) => match load(found, place, &[IkeMode::V2]).await {
-            Ok(()) => Ok(false),
-            Err(e) => Err(broken(found, &e.to_string())),
-        },
-        Err(e) => Err(broken(found, &e.to_string())),
-    }
+pub(crate) async fn ask(found: &Found, place: &Place) -> Result<bool, DriverError> {
+    let both = match load(found, place, &[IkeMode::V2, IkeMode::V1Main]).await {
+        Err(DriverError::Refused { .. }) => load(found, place, &[IkeMode::V2]).await.map(|()| false),
+        other => other.map(|()| true),
+    };
+    both.map_err(|e| e.of_probe(|e| broken(found, &e.to_string())))
 }
 
 async fn load(found: &Found, place: &Place, versions: &[IkeMode]) -> Result<(), DriverError> {

@@ -48,7 +48,7 @@ impl Driver for OpenIked {
         "openiked"
     }
 
-    async fn probe(&self, place: &Place) -> Result<Probe, Missing> {
+    async fn probe(&self, place: &Place) -> Result<Probe, DriverError> {
         let found = self.found(place).await?;
         probe::try_out(found, place).await?;
         Ok(found.probe())

@@ -73,11 +73,12 @@ async fn find_program() -> Result<Found, Missing> {
 }
 
 /// Starts the daemon with a connection.
-pub(crate) async fn try_out(found: &Found, place: &Place) -> Result<(), Missing> {
-    load(found, place).await.map_err(|e| Missing {
+pub(crate) async fn try_out(found: &Found, place: &Place) -> Result<(), DriverError> {
+    let missing = |e: &DriverError| Missing {
         what: format!("the iked {} of {} cannot be used: {e}", found.version, found.home.describe()),
         hint: found.home.remedy(),
-    })
+    };
+    load(found, place).await.map_err(|e| e.of_probe(missing))
 }
 
 async fn load(found: &Found, place: &Place) -> Result<(), DriverError> {

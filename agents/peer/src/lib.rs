@@ -280,6 +280,27 @@ pub enum Outcome {
     Pending,
 }
 
+impl DriverError {
+    /// Returns whether it says nothing about what the implementation can do: the daemon crashed or was killed, or hung.
+    pub fn is_accident(&self) -> bool {
+        match self {
+            // As the standard library words the status of a process: "signal: 9 (SIGKILL)".
+            DriverError::Died { status, .. } => status.starts_with("signal: "),
+            DriverError::Timeout { .. } => true,
+            DriverError::Io { source, .. } => {
+                use std::io::ErrorKind::{BrokenPipe, ConnectionRefused, ConnectionReset, UnexpectedEof};
+                matches!(source.kind(), BrokenPipe | ConnectionRefused | ConnectionReset | UnexpectedEof) || is_shortage_at_start(source)
+            }
+            DriverError::Missing(_) | DriverError::Refused { .. } => false,
+        }
+    }
+
+    /// The error of a probe: what is missing, unless it was an accident.
+    pub fn of_probe(self, missing: impl FnOnce(&DriverError) -> Missing) -> DriverError {
+        if self.is_accident() { self } else { missing(&self).into() }
+    }
+}
+
 /// A setting that a gateway confirmed, as proof that a configuration fault is in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {
@@ -294,8 +315,9 @@ pub struct Accepted {
 pub trait Driver: Send + Sync {
     /// Short name used in pairings: `strongswan`.
     fn name(&self) -> &'static str;
-    /// Looks for the implementation, starts it, loads a connection, and asks it what it can do.
-    async fn probe(&self, place: &Place) -> Result<Probe, Missing>;
+    /// Looks for the implementation, starts it, loads a connection, and asks it what it can do. Returns [`DriverError::Missing`] when
+    /// it cannot be used here, any other error when the attempt met with an accident ([`DriverError::is_accident`]).
+    async fn probe(&self, place: &Place) -> Result<Probe, DriverError>;
     /// Takes over what an earlier probe found in a world like this one, so that it is not looked for again: starting the daemon
     /// just to ask it is dear in a pocket. What it does not understand, it ignores.
     fn remember(&self, _probe: &Probe) {}
@@ -344,4 +366,24 @@ pub trait Gateway: Send {
     async fn pause(&mut self, paused: bool) -> Result<(), DriverError>;
     /// A last look for the evidence folder: SAs and counters in the daemon's words.
     async fn describe(&mut self) -> String;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn died(status: &str) -> DriverError {
+        DriverError::Died { gateway: "probe".into(), status: status.into(), last: String::new() }
+    }
+
+    #[test]
+    fn a_probe_that_was_killed_says_nothing_about_what_is_missing() {
+        let missing = |e: &DriverError| Missing { what: e.to_string(), hint: String::new() };
+        let of = |e: DriverError| e.of_probe(missing);
+        assert!(matches!(of(died("signal: 9 (SIGKILL)")), DriverError::Died { .. }));
+        assert!(matches!(of(died("exit status: 66")), DriverError::Missing(_)), "its own words say why");
+        let io = |code| DriverError::Io { gateway: "probe".into(), doing: "VICI".into(), source: std::io::Error::from_raw_os_error(code) };
+        // ECONNRESET, EMFILE; ENOENT.
+        assert!(io(104).is_accident() && io(24).is_accident() && !io(2).is_accident());
+    }
 }

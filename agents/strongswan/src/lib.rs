@@ -56,7 +56,7 @@ impl Driver for StrongSwan {
         "strongswan"
     }
 
-    async fn probe(&self, place: &Place) -> Result<Probe, Missing> {
+    async fn probe(&self, place: &Place) -> Result<Probe, DriverError> {
         let found = self.found(place).await?;
         Ok(found.probe(&probe::ask(found, place).await?))
     }

@@ -115,8 +115,8 @@ pub(crate) async fn find(place: &Place) -> Result<Found, Missing> {
 }
 
 /// Starts the daemon and asks it what it can do.
-pub(crate) async fn ask(found: &Found, place: &Place) -> Result<Answers, Missing> {
-    answers::ask(found, place).await.map_err(|e| found.broken(&e))
+pub(crate) async fn ask(found: &Found, place: &Place) -> Result<Answers, DriverError> {
+    answers::ask(found, place).await.map_err(|e| e.of_probe(|e| found.broken(e)))
 }
 
 /// Can this process open the device that kernel-libipsec makes its interface with?

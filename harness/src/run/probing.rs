@@ -5,14 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use peer::Place;
+use peer::{DriverError, Place};
 
 use super::lab::Order;
 use super::lack::Absent;
 use super::ledger::Message;
 use super::outcome::{Trouble, Whose};
 use super::worlds::Inventory;
-use super::{drivers, ended};
+use super::{drivers, ended, lab};
 use crate::limits;
 use crate::world::cell::{CellError, CellHandle};
 use crate::world::node::NodeHandle;
@@ -35,13 +35,23 @@ pub async fn here(names: &[String]) -> Inventory {
         let answer = match NodeHandle::alone("probe").map(Arc::new) {
             Ok(node) => {
                 let dir = Path::new(FOLDER).join(driver.name());
-                driver.probe(&Place { dir, spawner: node.clone(), inside: node }).await.map_err(Absent::from)
+                driver.probe(&Place { dir, spawner: node.clone(), inside: node }).await.map_err(|e| unprobed(driver.name(), e))
             }
             Err(refusal) => Err(refusal.into()),
         };
         (driver.name().to_owned(), answer)
     });
     futures_util::future::join_all(probes).await.into_iter().collect()
+}
+
+fn unprobed(name: &str, e: DriverError) -> Absent {
+    match e {
+        DriverError::Missing(missing) => missing.into(),
+        accident => {
+            let Trouble { whose, text } = lab::driver_trouble(&accident);
+            Absent::Failed(Trouble { whose, text: format!("{name} could not be asked what it can do: {text}") })
+        }
+    }
 }
 
 /// Asks drivers on the running kernel.

@@ -26,7 +26,7 @@ mod tun;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use peer::{Capability, Driver, DriverError, Gateway, Launch, Missing, Place, Probe};
+use peer::{Capability, Driver, DriverError, Gateway, Launch, Place, Probe};
 
 pub use machine::{Birth, Machine, Made, Maker};
 
@@ -59,10 +59,10 @@ impl Driver for InHouse {
         "inhouse"
     }
 
-    async fn probe(&self, _place: &Place) -> Result<Probe, Missing> {
+    async fn probe(&self, _place: &Place) -> Result<Probe, DriverError> {
         use Capability::*;
         if let Some(missing) = tun::missing() {
-            return Err(missing);
+            return Err(missing.into());
         }
         Ok(Probe {
             version: env!("CARGO_PKG_VERSION").into(),
