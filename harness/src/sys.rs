@@ -82,13 +82,10 @@ pub struct RawFrame<'a> {
 #[derive(Debug)]
 pub struct PacketRing {
     fd: OwnedFd,
-    map: *mut c_void,
+    map: Mapping,
     shape: RingShape,
     next: usize,
 }
-
-// SAFETY: the mapping belongs to this value alone and has no tie to a thread.
-unsafe impl Send for PacketRing {}
 
 impl PacketRing {
     /// Opens a ring in the calling thread's namespace. It sees nothing until it is bound: the socket has no protocol, so no
@@ -96,7 +93,6 @@ impl PacketRing {
     pub fn open(shape: RingShape) -> io::Result<PacketRing> {
         let fd = packet_socket()?;
         set_option(&fd, libc::PACKET_VERSION, &libc::tpacket_versions::TPACKET_V3)?;
-        let count = |n: usize| u32::try_from(n).map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "the ring is too large"));
         let request = libc::tpacket_req3 {
             tp_block_size: count(shape.block)?,
             tp_block_nr: count(shape.blocks)?,
@@ -107,20 +103,7 @@ impl PacketRing {
             tp_feature_req_word: 0,
         };
         set_option(&fd, libc::PACKET_RX_RING, &request)?;
-        // SAFETY: maps the ring just set up, exactly as long as it is; unmapped in `drop`.
-        let map = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                shape.block * shape.blocks,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_SHARED,
-                fd.as_raw_fd(),
-                0,
-            )
-        };
-        if map == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
+        let map = Mapping::of(&fd, shape.block * shape.blocks)?;
         Ok(PacketRing { fd, map, shape, next: 0 })
     }
 
@@ -137,7 +120,7 @@ impl PacketRing {
             // SAFETY: `next` is below `blocks`, so the block lies within the mapping; blocks are page-aligned, so the
             // status word is aligned; kernel and we both access it atomically.
             let (block, status) = unsafe {
-                let block = self.map.cast::<u8>().add(self.next * self.shape.block);
+                let block = self.map.start.cast::<u8>().add(self.next * self.shape.block);
                 (block, &*block.add(STATUS).cast::<AtomicU32>())
             };
             if status.load(Ordering::Acquire) & libc::TP_STATUS_USER == 0 {
@@ -158,29 +141,52 @@ impl PacketRing {
     }
 }
 
-/// A packet socket without a ring: a frame can be taken as soon as it has passed, and no timer runs meanwhile. That is what
-/// virtual time needs, where a ring's timers would be most of the work and speed does not matter.
+/// A packet socket whose frames can be taken as soon as they have passed, and for which no timer runs meanwhile. That is what
+/// virtual time needs, where the timers of a [`PacketRing`] would be most of the work.
+///
+/// The kernel copies the first octets of each frame into a slot of a ring (TPACKET_V2) while the frame passes. What does not fit
+/// is taken from the socket's queue, which shares its octets with the frame as it goes on: where Linux sends the fragments of a
+/// datagram that it has put together (with conntrack, at any router), it writes new link and IP headers over those of the second
+/// and later ones. Headers must therefore fit into a slot; octets behind them are never written over.
 #[derive(Debug)]
-pub struct PacketSocket {
+pub struct PacketSlots {
     fd: OwnedFd,
-    /// [`PacketSocket::BATCH`] frames; only what is written to takes memory.
+    map: Mapping,
+    slots: usize,
+    next: usize,
+    /// [`PacketSlots::BATCH`] frames; only what is written to takes memory.
     buffer: Vec<u8>,
 }
 
-impl PacketSocket {
+impl PacketSlots {
     /// Most frames that one system call takes; calls are what is dear in a pocket.
     const BATCH: usize = 16;
     /// Room for one frame.
     const FRAME: usize = 1 << 16;
+    /// Octets per slot, with 66 octets of the kernel's: room for Ethernet, IPv6 and extension headers.
+    const SLOT: usize = 256;
+    /// Octets that are allocated in one piece.
+    const BLOCK: usize = 16 << 10;
 
-    /// Opens it in the calling thread's namespace; it sees nothing until it is bound.
-    pub fn open() -> io::Result<PacketSocket> {
+    /// Opens it in the calling thread's namespace; it sees nothing until it is bound. The kernel zeroes the slots, a multiple of 64, at
+    /// the start.
+    pub fn open(slots: usize) -> io::Result<PacketSlots> {
         let fd = packet_socket()?;
         let (on, room): (libc::c_int, libc::c_int) = (1, 64 << 20);
-        set_option_of(&fd, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, &on)?;
         // Needs CAP_NET_ADMIN of the machine, which the root of a pocket has.
         set_option_of(&fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &room)?;
-        Ok(PacketSocket { fd, buffer: vec![0; PacketSocket::BATCH * PacketSocket::FRAME] })
+        set_option(&fd, libc::PACKET_VERSION, &libc::tpacket_versions::TPACKET_V2)?;
+        set_option(&fd, libc::PACKET_COPY_THRESH, &on)?;
+        let size = PacketSlots::SLOT * slots;
+        let request = libc::tpacket_req {
+            tp_block_size: count(PacketSlots::BLOCK)?,
+            tp_block_nr: count(size / PacketSlots::BLOCK)?,
+            tp_frame_size: count(PacketSlots::SLOT)?,
+            tp_frame_nr: count(slots)?,
+        };
+        set_option(&fd, libc::PACKET_RX_RING, &request)?;
+        let map = Mapping::of(&fd, size)?;
+        Ok(PacketSlots { fd, map, slots, next: 0, buffer: vec![0; PacketSlots::BATCH * PacketSlots::FRAME] })
     }
 
     /// From now on it sees what passes an interface of the namespace it was opened in.
@@ -190,44 +196,77 @@ impl PacketSocket {
 
     /// Hands every frame that is there to `each`.
     pub fn take(&mut self, mut each: impl FnMut(RawFrame<'_>)) {
-        // Aligned for a control message header; the time of one frame takes 32 octets.
-        let mut controls = [[0u64; 16]; PacketSocket::BATCH];
-        loop {
-            // SAFETY: all-zero bytes are a valid sockaddr_ll, iovec and mmsghdr.
-            let (mut from, mut parts, mut messages): (
-                [libc::sockaddr_ll; PacketSocket::BATCH],
-                [libc::iovec; PacketSocket::BATCH],
-                [libc::mmsghdr; PacketSocket::BATCH],
-            ) = unsafe { (std::mem::zeroed(), std::mem::zeroed(), std::mem::zeroed()) };
-            let places = self.buffer.chunks_exact_mut(PacketSocket::FRAME).zip(&mut controls).zip(&mut from).zip(&mut parts);
-            for ((((place, control), from), part), message) in places.zip(&mut messages) {
-                *part = libc::iovec { iov_base: place.as_mut_ptr().cast(), iov_len: place.len() };
-                let header = &mut message.msg_hdr;
-                header.msg_name = std::ptr::from_mut(from).cast();
-                header.msg_namelen = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
-                header.msg_iov = part;
-                header.msg_iovlen = 1;
-                header.msg_control = control.as_mut_ptr().cast();
-                header.msg_controllen = size_of_val(control) as _;
+        // At most one round: a fast sender must not keep us from the other taps.
+        for _ in 0..self.slots / PacketSlots::BATCH {
+            let ready = (0..PacketSlots::BATCH)
+                .map(|n| self.status(n).load(Ordering::Acquire))
+                .take_while(|status| status & libc::TP_STATUS_USER != 0);
+            let queued: Vec<bool> = ready.map(|status| status & libc::TP_STATUS_COPY != 0).collect();
+            let lengths = self.queued(queued.iter().filter(|queued| **queued).count());
+            let slots: Vec<*mut u8> = (0..queued.len()).map(|n| self.slot(n)).collect();
+            let mut whole = self.buffer.chunks_exact_mut(PacketSlots::FRAME).zip(lengths);
+            for (slot, queued) in slots.into_iter().zip(&queued) {
+                // SAFETY: the slot lies within the mapping, and while its status says TP_STATUS_USER the kernel does not write to
+                // it. The slice ends before the status is given back.
+                let slot = unsafe { std::slice::from_raw_parts(slot, PacketSlots::SLOT) };
+                let Some(frame) = in_slot(slot) else { continue };
+                match if *queued { whole.next() } else { None } {
+                    Some((place, length)) => {
+                        let place = &mut place[..length.max(frame.data.len())];
+                        place[..frame.data.len()].copy_from_slice(frame.data);
+                        each(RawFrame { data: place, ..frame });
+                    }
+                    None => each(frame),
+                }
             }
-            // SAFETY: the vector has that many messages, and every pointer in them points to a live local, or into our buffer, of
-            // the stated length; no two messages share any of it. Without a timeout the last pointer may be null.
-            let count = unsafe {
-                let (fd, flags) = (self.fd.as_raw_fd(), libc::MSG_TRUNC);
-                libc::recvmmsg(fd, messages.as_mut_ptr(), PacketSocket::BATCH as libc::c_uint, flags as _, std::ptr::null_mut())
-            };
-            let count = usize::try_from(count).unwrap_or(0);
-            let places = self.buffer.chunks_exact(PacketSocket::FRAME);
-            for ((message, from), place) in messages.iter().zip(&from).zip(places).take(count) {
-                let time = message_time(&message.msg_hdr).unwrap_or_default();
-                // With MSG_TRUNC the length is the frame's, also where it did not fit.
-                let data = &place[..place.len().min(message.msg_len as usize)];
-                each(RawFrame { time, orig_len: message.msg_len, packet_type: from.sll_pkttype, data });
+            for n in 0..queued.len() {
+                self.status(n).store(libc::TP_STATUS_KERNEL, Ordering::Release);
             }
-            if count < PacketSocket::BATCH {
+            self.next = (self.next + queued.len()) % self.slots;
+            if queued.len() < PacketSlots::BATCH {
                 return;
             }
         }
+    }
+
+    /// The slot that comes `n` after the next one.
+    fn slot(&self, n: usize) -> *mut u8 {
+        // SAFETY: the number is below `slots`, so the slot lies within the mapping.
+        unsafe { self.map.start.cast::<u8>().add((self.next + n) % self.slots * PacketSlots::SLOT) }
+    }
+
+    /// Its status, which it begins with.
+    fn status(&self, n: usize) -> &AtomicU32 {
+        // SAFETY: slots are aligned to their size, and live as long as `self`; kernel and we both access the word atomically.
+        unsafe { &*self.slot(n).cast::<AtomicU32>() }
+    }
+
+    /// Takes that many frames, at most [`PacketSlots::BATCH`], from the queue into the buffer, and returns their lengths. All are there:
+    /// the kernel queues a frame before it hands over its slot.
+    fn queued(&mut self, wanted: usize) -> Vec<usize> {
+        let mut lengths = Vec::with_capacity(wanted);
+        // The error of an interface that went down is told once, and takes no frame away.
+        let mut errors = 0;
+        while lengths.len() < wanted && errors < 2 {
+            // SAFETY: all-zero bytes are a valid iovec and mmsghdr.
+            let (mut parts, mut messages): ([libc::iovec; PacketSlots::BATCH], [libc::mmsghdr; PacketSlots::BATCH]) =
+                unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
+            let places = self.buffer.chunks_exact_mut(PacketSlots::FRAME).skip(lengths.len());
+            for ((place, part), message) in places.zip(&mut parts).zip(&mut messages) {
+                *part = libc::iovec { iov_base: place.as_mut_ptr().cast(), iov_len: place.len() };
+                message.msg_hdr.msg_iov = part;
+                message.msg_hdr.msg_iovlen = 1;
+            }
+            let most = (wanted - lengths.len()).min(PacketSlots::BATCH) as libc::c_uint;
+            // SAFETY: the vector has at least that many messages whose pointers point to a live local, or into our buffer, of the
+            // stated length; no two messages share any of it. Without a timeout the last pointer may be null.
+            let count = unsafe { libc::recvmmsg(self.fd.as_raw_fd(), messages.as_mut_ptr(), most, 0, std::ptr::null_mut()) };
+            match usize::try_from(count) {
+                Ok(count) => lengths.extend(messages.iter().take(count).map(|m| (m.msg_len as usize).min(PacketSlots::FRAME))),
+                Err(_) => errors += 1,
+            }
+        }
+        lengths
     }
 
     /// Frames received and frames dropped since the last call.
@@ -236,33 +275,52 @@ impl PacketSocket {
     }
 }
 
-impl AsFd for PacketSocket {
+impl AsFd for PacketSlots {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 }
 
-/// The kernel's time of a received message, nanoseconds since the Unix epoch.
-fn message_time(message: &libc::msghdr) -> Option<i64> {
-    // SAFETY: the message was filled by recvmsg, so its control messages are well-formed, and its buffer is still there.
-    unsafe {
-        let mut header = libc::CMSG_FIRSTHDR(message);
-        while let Some(found) = header.as_ref() {
-            if (found.cmsg_level, found.cmsg_type) == (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) {
-                let time = libc::CMSG_DATA(header).cast::<libc::timespec>().read_unaligned();
-                return Some(time.tv_sec * 1_000_000_000 + time.tv_nsec);
-            }
-            header = libc::CMSG_NXTHDR(message, header);
-        }
-    }
-    None
+/// The frame in a slot: `tpacket2_hdr`, a `sockaddr_ll` behind it, and the first octets.
+fn in_slot(slot: &[u8]) -> Option<RawFrame<'_>> {
+    let word = |at: usize| slot.get(at..).and_then(|b| b.first_chunk()).map(|b| u32::from_ne_bytes(*b));
+    let (orig_len, captured, seconds, nanos) = (word(4)?, word(8)?, word(16)?, word(20)?);
+    let mac = usize::from(u16::from_ne_bytes(*slot.get(12..)?.first_chunk()?));
+    let packet_type = *slot.get(32 + 10)?;
+    let data = slot.get(mac..mac + captured as usize)?;
+    let time = i64::from(seconds) * 1_000_000_000 + i64::from(nanos);
+    Some(RawFrame { time, orig_len, packet_type, data })
 }
 
-impl Drop for PacketRing {
-    fn drop(&mut self) {
-        // SAFETY: the mapping made in `open`, which nothing refers to any more.
-        unsafe { libc::munmap(self.map, self.shape.block * self.shape.blocks) };
+/// A socket's ring, mapped.
+#[derive(Debug)]
+struct Mapping {
+    start: *mut c_void,
+    size: usize,
+}
+
+// SAFETY: the mapping belongs to this value alone and has no tie to a thread.
+unsafe impl Send for Mapping {}
+
+impl Mapping {
+    /// `size`: of the whole ring.
+    fn of(fd: &OwnedFd, size: usize) -> io::Result<Mapping> {
+        // SAFETY: maps a ring exactly as long as it is, or fails; unmapped in `drop`.
+        let start =
+            unsafe { libc::mmap(std::ptr::null_mut(), size, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED, fd.as_raw_fd(), 0) };
+        if start == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(Mapping { start, size }) }
     }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the mapping made in `of`, which nothing refers to any more.
+        unsafe { libc::munmap(self.start, self.size) };
+    }
+}
+
+fn count(n: usize) -> io::Result<u32> {
+    u32::try_from(n).map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "the ring is too large"))
 }
 
 impl AsFd for PacketRing {

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::order::Order;
 use crate::dissect::Frame;
 use crate::scenario::model::Role;
-use crate::sys::{PacketRing, PacketSocket, RawFrame, RingShape};
+use crate::sys::{PacketRing, PacketSlots, RawFrame, RingShape};
 use crate::time::Timestamp;
 use crate::world::kernel::xfrm;
 use crate::world::{World, WorldError};
@@ -33,7 +33,7 @@ pub enum RecordError {
     #[error(transparent)]
     World(#[from] WorldError),
     /// The kernel refused a ring.
-    #[error("tap {tap}: cannot capture: {source}; it takes CAP_NET_RAW and a kernel with AF_PACKET (TPACKET_V3)")]
+    #[error("tap {tap}: cannot capture: {source}; it takes CAP_NET_RAW and a kernel with AF_PACKET and its rings (TPACKET_V2 and V3)")]
     Ring {
         /// Tap name.
         tap: String,
@@ -88,7 +88,7 @@ pub struct Recorder {
 pub enum How {
     /// Through mapped rings: hundreds of thousands of frames per second.
     Ring,
-    /// One by one, without any timer: for virtual time, and for very many taps.
+    /// One by one, through rings without any timer: for virtual time, and for very many taps.
     OneByOne,
 }
 
@@ -96,40 +96,40 @@ impl How {
     /// In real time. Rings of 804 taps (a star with 200 spokes) took 7 of 10 s to open, since the kernel waits for each, and 1.6 GB; but
     /// sockets with enough room are only for the machine's root.
     pub fn of(taps: usize) -> How {
-        if taps > MOST_RINGS && PacketSocket::open().is_ok() { How::OneByOne } else { How::Ring }
+        if taps > MOST_RINGS && PacketSlots::open(slots(taps)).is_ok() { How::OneByOne } else { How::Ring }
     }
+}
+
+/// Frames that wait until they are taken one by one, so that a burst may pass before the capture thread's turn.
+fn slots(taps: usize) -> usize {
+    if taps > MOST_RINGS { 256 } else { 2048 }
 }
 
 #[derive(Debug)]
 enum Tap {
     Ring(PacketRing),
-    Socket(PacketSocket),
+    Slots(PacketSlots),
 }
 
 impl Tap {
     fn bind(&self, index: u32) -> io::Result<()> {
         match self {
             Tap::Ring(ring) => ring.bind(index),
-            Tap::Socket(socket) => socket.bind(index),
+            Tap::Slots(slots) => slots.bind(index),
         }
-    }
-
-    /// Looking into a mapped ring costs nothing; a socket is asked only when it has something.
-    fn is_mapped(&self) -> bool {
-        matches!(self, Tap::Ring(_))
     }
 
     fn take(&mut self, each: impl FnMut(RawFrame<'_>)) {
         match self {
             Tap::Ring(ring) => ring.take(each),
-            Tap::Socket(socket) => socket.take(each),
+            Tap::Slots(slots) => slots.take(each),
         }
     }
 
     fn statistics(&self) -> io::Result<(u64, u64)> {
         match self {
             Tap::Ring(ring) => ring.statistics(),
-            Tap::Socket(socket) => socket.statistics(),
+            Tap::Slots(slots) => slots.statistics(),
         }
     }
 }
@@ -138,7 +138,7 @@ impl AsFd for Tap {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Tap::Ring(ring) => ring.as_fd(),
-            Tap::Socket(socket) => socket.as_fd(),
+            Tap::Slots(slots) => slots.as_fd(),
         }
     }
 }
@@ -161,11 +161,12 @@ impl Rings {
         // Every block that is handed over, full or not, stays taken until it has been read. Many small ones last for a second of
         // trickling traffic on a machine that is too busy to run us, and still hold a burst.
         let shape = RingShape { block: 16 << 10, blocks: if few { 256 } else { 128 }, retire_ms: if few { 4 } else { 8 } };
+        let slots = slots(taps.len());
         let begin = |tap: &String| {
             let (node, index, _) = world.tap(tap)?;
             let open = move || match how {
                 How::Ring => node.run(|| PacketRing::open(shape))?.map(Tap::Ring),
-                How::OneByOne => node.run(PacketSocket::open)?.map(Tap::Socket),
+                How::OneByOne => node.run(|| PacketSlots::open(slots))?.map(Tap::Slots),
             };
             let thread = std::thread::Builder::new().name("ring".into()).spawn(open).map_err(Rings::refused(tap))?;
             Ok((tap.clone(), index, thread))
@@ -303,8 +304,7 @@ fn record(
         // Read before the rings: what came before this moment minus the hold-back has been handed over by now.
         let horizon = Timestamp::now() - pace.settle;
         let ended = stopping.is_some_and(|until| Instant::now() >= until);
-        let ready = ready(rings)?;
-        for (tap, (_, ring)) in rings.iter_mut().enumerate().filter(|(tap, _)| ready[*tap]) {
+        for (tap, (_, ring)) in rings.iter_mut().enumerate() {
             ring.take(|raw| order.add(tap, raw));
         }
         let settled = order.release((!ended).then_some(horizon));
@@ -328,19 +328,6 @@ fn record(
         stats.taps.push(TapStats { tap: tap.clone(), received, dropped });
     }
     Ok(stats)
-}
-
-/// By tap: may it have frames? Asked after the clock: what had passed before is counted.
-fn ready(rings: &[(String, Tap)]) -> io::Result<Vec<bool>> {
-    if rings.iter().all(|(_, tap)| tap.is_mapped()) {
-        return Ok(vec![true; rings.len()]);
-    }
-    let mut fds: Vec<PollFd<'_>> = rings.iter().map(|(_, tap)| PollFd::from_borrowed_fd(tap.as_fd(), PollFlags::IN)).collect();
-    match poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
-        Ok(_) => Ok(fds.iter().map(|fd| !fd.revents().is_empty()).collect()),
-        Err(rustix::io::Errno::INTR) => Ok(vec![true; rings.len()]),
-        Err(e) => Err(e.into()),
-    }
 }
 
 /// Until a ring has something, somebody wakes us, or time is up.
