@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test binary: a panic is a failed trial
 
 mod beliefs;
+mod captures;
 mod faults;
 mod ipsec;
 mod leaks;
@@ -29,11 +30,16 @@ fn main() {
     for (name, trial) in leaks::ALL {
         trials.push(Trial::test(*name, || trial().map_err(Failed::from)).with_kind("leak").with_ignored_flag(host.is_some()));
     }
-    for (kind, (name, _)) in beliefs::ALL.iter().map(|b| ("kernel", b)).chain(faults::ALL.iter().map(|f| ("fault", f))) {
+    for (kind, (name, _)) in host_trials() {
         let trial = Trial::test(*name, move || in_cell(&json!({ kind: name }), None));
         trials.push(trial.with_kind(kind).with_ignored_flag(host.is_some()));
     }
-    let inside = [("pocket kernel", "kernel", beliefs::ALL), ("pocket fault", "fault", faults::ALL), ("pocket", "ipsec", ipsec::ALL)];
+    let inside = [
+        ("pocket kernel", "kernel", beliefs::ALL),
+        ("pocket fault", "fault", faults::ALL),
+        ("pocket capture", "capture", captures::ALL),
+        ("pocket", "ipsec", ipsec::ALL),
+    ];
     for (kind, key, all) in inside {
         for (name, _) in all {
             let found = kernel.as_ref().ok().cloned();
@@ -47,6 +53,13 @@ fn main() {
     libtest_mimic::run(&args, trials).exit();
 }
 
+/// Trials of the host world, and of what kind each is.
+fn host_trials() -> impl Iterator<Item = (&'static str, &'static (&'static str, beliefs::Belief))> {
+    [("kernel", beliefs::ALL), ("fault", faults::ALL), ("capture", captures::ALL)]
+        .into_iter()
+        .flat_map(|(kind, all)| all.iter().map(move |trial| (kind, trial)))
+}
+
 /// Why cells cannot be had here.
 fn missing() -> Option<String> {
     CellHandle::spawn(&Value::Null).err().map(|e| e.to_string())
@@ -58,7 +71,7 @@ fn inside(job: Vec<u8>, events: EventSink) -> i32 {
     if job["leak"].is_object() {
         return leaks::inside(&job["leak"], &events);
     }
-    let all = [("kernel", beliefs::ALL), ("fault", faults::ALL), ("ipsec", ipsec::ALL)];
+    let all = [("kernel", beliefs::ALL), ("fault", faults::ALL), ("capture", captures::ALL), ("ipsec", ipsec::ALL)];
     let trial = all.iter().find_map(|(key, trials)| trials.iter().find(|(name, _)| job[key] == *name));
     let outcome = trial.map_or(Ok(()), |(_, trial)| trial());
     match outcome {
