@@ -93,8 +93,8 @@ pub enum How {
 }
 
 impl How {
-    /// In real time. Rings of 804 taps (a star with 200 spokes) took 7 of 10 s to open, since the kernel waits for each, and 1.6 GB; but
-    /// sockets with enough room are only for the machine's root.
+    /// In real time. Mapped rings of 804 taps (a star with 200 spokes) take 1.6 GB, small ones without timers 50 MB; but the room that
+    /// their sockets need is only for the machine's root. Either way the kernel waits for each, which is most of what such a star takes.
     pub fn of(taps: usize) -> How {
         if taps > MOST_RINGS && PacketSlots::open(slots(taps)).is_ok() { How::OneByOne } else { How::Ring }
     }
