@@ -68,7 +68,7 @@ impl Dissector {
                 let m = &ike.message;
                 let undecided = matches!(m.encryption, Encryption::Opaque | Encryption::Failed);
                 let fragment = m.payloads.iter().any(|p| matches!(p.body, Body::Skf { .. }));
-                m.major() == 1 || ((undecided || fragment) && self.state.keys.ikev2(m.spi_i, m.spi_r).is_some())
+                m.major() == 1 || ((undecided || fragment) && !self.state.keys.ikev2(m.spi_i, m.spi_r).is_empty())
             }
             Layer::Esp(esp) => esp.icv_ok != Some(true) && self.state.keys.esp(esp.spi).next().is_some(),
             _ => false,
@@ -79,7 +79,7 @@ impl Dissector {
 /// Keys, found by what a packet shows.
 #[derive(Debug, Default)]
 pub(super) struct KeyRing {
-    ikev2: HashMap<(u64, u64), Ikev2Keys>,
+    ikev2: HashMap<(u64, u64), Vec<Ikev2Keys>>,
     ikev1: HashMap<u64, Vec<Ikev1Keys>>,
     esp: HashMap<u32, Vec<EspKeys>>,
 }
@@ -88,7 +88,7 @@ impl KeyRing {
     fn new(keys: &Keys) -> KeyRing {
         let mut ring = KeyRing::default();
         for k in &keys.ikev2 {
-            ring.ikev2.insert((k.spi_i, k.spi_r), k.clone());
+            ring.ikev2.entry((k.spi_i, k.spi_r)).or_default().push(k.clone());
         }
         for k in &keys.ikev1 {
             ring.ikev1.entry(k.cookie_i).or_default().push(k.clone());
@@ -99,8 +99,8 @@ impl KeyRing {
         ring
     }
 
-    pub(super) fn ikev2(&self, spi_i: u64, spi_r: u64) -> Option<&Ikev2Keys> {
-        self.ikev2.get(&(spi_i, spi_r))
+    pub(super) fn ikev2(&self, spi_i: u64, spi_r: u64) -> &[Ikev2Keys] {
+        self.ikev2.get(&(spi_i, spi_r)).map_or(&[], Vec::as_slice)
     }
 
     pub(super) fn ikev1(&self, cookie_i: u64, cookie_r: u64) -> Option<&Ikev1Keys> {

@@ -9,6 +9,9 @@ use wire::ike::{Encryption, v1};
 use super::walk::{Inside, View, Walk};
 use super::{Ah, Esp, Ike, Layer};
 
+/// Octets by which the length of an IKE header may exceed the datagram in Wireshark.
+const TOLERATED: usize = 4;
+
 impl Walk<'_> {
     /// UDP/4500 (RFC 3948).
     pub(super) fn udp_encap(&mut self, view: View<'_>) {
@@ -46,16 +49,21 @@ impl Walk<'_> {
                     state.chains.handle(&mut message, raw, secrets);
                 }
                 2 if message.encryption == Encryption::Opaque => {
-                    if let Some(k) = state.keys.ikev2(message.spi_i, message.spi_r) {
+                    // An SA has further keys after each IKE_INTERMEDIATE (RFC 9370 §2.2.2); integrity shows which.
+                    for k in state.keys.ikev2(message.spi_i, message.spi_r) {
                         let (sk_e, sk_a) = if message.from_initiator() { (&k.sk_ei, &k.sk_ai) } else { (&k.sk_er, &k.sk_ar) };
                         state.fragments.decrypt(self.tap.into(), &mut message, raw, k.encryption, k.integrity, sk_e, sk_a);
+                        if message.encryption == Encryption::Decrypted {
+                            break;
+                        }
                     }
                 }
                 _ => {}
             }
         }
         let complaint = message.malformed.clone();
-        self.layers.push(Layer::Ike(Box::new(Ike { message, raw: raw.to_vec(), marker })));
+        let beyond = self.inside == Inside::Frame && message.length as usize > raw.len() + self.missing + TOLERATED;
+        self.layers.push(Layer::Ike(Box::new(Ike { message, raw: raw.to_vec(), marker, beyond })));
         if let Some(why) = complaint {
             self.malformed("isakmp", why);
         }

@@ -173,6 +173,8 @@ pub struct Ike {
     pub raw: Vec<u8>,
     /// Preceded by the non-ESP marker.
     pub marker: bool,
+    /// The header's length goes so far beyond the datagram that Wireshark (4.0, 4.4, 4.6) shows neither it nor any payload.
+    pub beyond: bool,
 }
 
 /// ESP header.

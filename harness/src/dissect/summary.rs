@@ -206,7 +206,7 @@ mod tests {
         let link = Body::Notify { protocol: 0, spi: vec![], kind: 16441, data: vec![0xab; 40] };
         assert_eq!(payload(&message, 34, &ke), "KE(ML_KEM_768)");
         assert_eq!(payload(&message, 41, &link), format!("N(ADDITIONAL_KEY_EXCHANGE {})", "ab".repeat(16)));
-        let line = ike(&Ike { message, raw: vec![], marker: false });
+        let line = ike(&Ike { message, raw: vec![], marker: false, beyond: false });
         assert!(line.starts_with("IKE_FOLLOWUP_KE request mid=9"), "{line}");
     }
 }

@@ -21,8 +21,13 @@ pub(super) fn is_ike(ike: &Ike) -> bool {
 pub(super) fn visit(field: Field, ike: &Ike, sink: &mut Sink<'_>) -> bool {
     let m = &ike.message;
     let v2 = m.major() == 2;
-    let flag = |of_v2: bool, bit: u8, sink: &mut Sink<'_>| v2 == of_v2 && sink(Value::Bool(m.flags & bit != 0));
+    // Wireshark knows neither exchanges nor single flags of other versions.
+    let known = matches!(m.major(), 1 | 2);
+    let flag = |of_v2: bool, bit: u8, sink: &mut Sink<'_>| known && v2 == of_v2 && sink(Value::Bool(m.flags & bit != 0));
     match field {
+        Field::IsakmpExchange if !known => false,
+        Field::IsakmpLength if ike.beyond => false,
+        Field::IsakmpNextPayload if ike.beyond => sink(Value::Uint(m.next_payload.into())),
         Field::Isakmp => sink(Value::Bytes(&ike.raw)),
         Field::IsakmpIspi => sink(Value::Bytes(&m.spi_i.to_be_bytes())),
         Field::IsakmpRspi => sink(Value::Bytes(&m.spi_r.to_be_bytes())),
@@ -38,6 +43,8 @@ pub(super) fn visit(field: Field, ike: &Ike, sink: &mut Sink<'_>) -> bool {
         Field::IsakmpMessageId => sink(Value::Uint(m.message_id.into())),
         Field::IsakmpLength => sink(Value::Uint(m.length.into())),
         Field::IsakmpNextPayload => sink(Value::Uint(m.next_payload.into())) || m.payloads.iter().any(|p| next_payloads(p, sink)),
+        // All others are about payloads.
+        _ if ike.beyond => false,
         Field::IsakmpTypePayload => m.payloads.iter().any(|p| types(p, sink)),
         Field::IsakmpCritical => v2 && m.payloads.iter().any(|p| sink(Value::Bool(p.critical))),
         Field::IsakmpEncData => match m.encryption {
