@@ -102,7 +102,11 @@ impl How {
 
 /// Frames that wait until they are taken one by one, so that a burst may pass before the capture thread's turn.
 fn slots(taps: usize) -> usize {
-    if taps > MOST_RINGS { 256 } else { 2048 }
+    match taps {
+        0..=MANY => 2048,
+        0..=MOST_RINGS => 512,
+        _ => 256,
+    }
 }
 
 #[derive(Debug)]
