@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use peer::{DriverError, GatewayEvent, GatewayEventKind, Launch, append_private};
+use peer::{DriverError, Ending, GatewayConfig, GatewayEvent, Launch, append_private, last_lines};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::net::UnixStream;
 use tokio::process::Command;
@@ -92,16 +92,15 @@ impl Daemon {
         let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         let (tell_end, ended) = watch::channel(None);
         let (expected, is_expected) = watch::channel(false);
-        let (events, gateway, log) = (launch.events.clone(), name.clone(), journal.clone());
+        let (events, dir, config, log) = (launch.events.clone(), launch.dir.clone(), launch.config.clone(), journal.clone());
         tokio::spawn(async move {
-            let status = match child.wait().await {
-                Ok(status) => status.to_string(),
-                Err(e) => format!("unknown: {e}"),
-            };
+            let ending = Ending::of(child.wait().await);
+            let status = ending.status.clone();
             log.catch_up();
-            if !*is_expected.borrow() {
+            let asked = *is_expected.borrow();
+            if let Some(what) = ending.news(asked, || last_words(&dir, &config)) {
                 // The harness may have stopped listening; nobody else is interested.
-                let _ = events.send(GatewayEvent { gateway, what: GatewayEventKind::Exited { status: status.clone() } });
+                let _ = events.send(GatewayEvent { gateway: config.name.clone(), what });
             }
             let _ = tell_end.send(Some(status));
         });
@@ -248,6 +247,12 @@ impl Drop for Daemon {
         let _ = self.expected.send(true);
         let _ = self.send(Signal::KILL, kill_process_group);
     }
+}
+
+/// What the daemon logged last, or said before it could log, without debugging output.
+fn last_words(dir: &Path, config: &GatewayConfig) -> Vec<String> {
+    let logged = last_lines(&dir.join(LOG), config, |line| line.split_once(": ").is_some_and(|(_, text)| !text.starts_with('|')));
+    if logged.is_empty() { last_lines(&dir.join(OUT), config, |_| true) } else { logged }
 }
 
 /// Runs the programs that speak to the control socket. They need not be in the node, and start in the gateway's folder, so that

@@ -274,19 +274,15 @@ impl Gateway for Pluto {
         self.daemon.pause(paused)
     }
 
-    async fn describe(&mut self) -> String {
+    async fn describe(&mut self) -> Result<String, DriverError> {
         if !self.daemon.is_running() {
-            return format!("{}: not running; last log line: {}\n", self.launch.config.name, self.journal.last());
+            return Ok(format!("{}: not running; last log line: {}\n", self.launch.config.name, self.journal.last()));
         }
         let mut text = String::new();
         for what in ["--showstates", "--trafficstatus", "--status"] {
-            let answer = match self.daemon.whack(&[what]).await {
-                Ok(answer) if answer.text.is_empty() => "no SAs".to_owned(),
-                Ok(answer) => answer.text,
-                Err(e) => e.to_string(),
-            };
-            text += &format!("whack {what}\n{answer}\n\n");
+            let answer = self.daemon.whack(&[what]).await?.text;
+            text += &format!("whack {what}\n{}\n\n", if answer.is_empty() { "no SAs" } else { &answer });
         }
-        text
+        Ok(text)
     }
 }

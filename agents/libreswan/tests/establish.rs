@@ -30,7 +30,7 @@ async fn comes_up(ike: IkeMode) {
     assert!(lab.reaches("west", "10.2.0.1") && lab.reaches("east", "10.1.0.1"), "{}", lab.kernel("west"));
     // Through the tunnel, not beside it.
     assert!(!lab.kernel("west").contains("0(bytes), 0(packets)"), "{}", lab.kernel("west"));
-    let description = west.gateway.describe().await;
+    let description = west.gateway.describe().await.unwrap();
     assert!(description.contains("ESPin="), "{description}");
     assert!(west.gateway.accepted().iter().any(|a| a.what == "connection west-east" && a.answer.contains("added IKEv")));
     // A second request finds it there.

@@ -56,10 +56,11 @@ async fn an_end_that_nobody_asked_for_is_told() {
     let pid = rustix::process::Pid::from_raw(west.gateway.pid().unwrap() as i32).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     let told = west.until("the daemon's end", |e| matches!(e, GatewayEventKind::Exited { .. })).await;
-    let GatewayEventKind::Exited { status } = told else { unreachable!() };
+    let GatewayEventKind::Exited { status, last, .. } = told else { unreachable!() };
+    assert!(!last.is_empty(), "what it said last is told");
     assert!(status.contains("signal"), "{status}");
     assert!(matches!(west.gateway.initiate("west-east", LONG).await, Err(DriverError::Died { .. })));
-    assert!(west.gateway.describe().await.contains("not running"));
+    assert!(west.gateway.describe().await.unwrap().contains("not running"));
 }
 
 #[tokio::test]
@@ -73,6 +74,7 @@ async fn a_paused_daemon_is_silent_and_can_still_be_stopped() {
     east.gateway.pause(false).await.unwrap();
     assert_eq!(west.gateway.initiate("west-east", LONG).await.unwrap(), Outcome::Established, "{}", west.log());
     east.gateway.pause(true).await.unwrap();
+    assert!(matches!(east.gateway.describe().await, Err(DriverError::Timeout { .. })), "it hangs");
     east.gateway.stop(false).await.unwrap();
     // Asked while it is paused, it answers no request.
     west.gateway.stop(true).await.unwrap();

@@ -109,12 +109,7 @@ pub(crate) fn accepted(daemon: &Daemon, config: &GatewayConfig) -> Vec<Accepted>
     let books = daemon.books.lock();
     let policies = config.connections.iter().filter_map(|c| Some((c, books.policies.get(&c.name)?)));
     // It repeats the key, which belongs in no report.
-    let hidden = |c: &Connection, policy: &str| {
-        let hex: String = c.psk.expose().bytes().map(|b| format!("{b:02x}")).collect();
-        let digest = c.psk.to_string();
-        if hex.is_empty() { policy.to_owned() } else { policy.replace(&hex, &digest).replace(c.psk.expose(), &digest) }
-    };
-    policies.map(|(c, policy)| Accepted { what: format!("connection {}", c.name), answer: hidden(c, policy) }).collect()
+    policies.map(|(c, policy)| Accepted { what: format!("connection {}", c.name), answer: config.hide_secrets(policy) }).collect()
 }
 
 /// Has the connection's attempt ended, and shall there be no other?

@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use peer::{DriverError, GatewayEvent, GatewayEventKind, Launch, append_private};
+use peer::{DriverError, Ending, GatewayEvent, Launch, append_private, last_lines};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout_at};
@@ -114,17 +114,16 @@ impl Daemon {
         }
         let (tell_end, ended) = watch::channel(None);
         let (expected, is_expected) = watch::channel(false);
-        let (events, gateway) = (launch.events.clone(), name);
+        let launched = Arc::clone(launch);
         tokio::spawn(async move {
-            let status = match child.wait().await {
-                Ok(status) => status.to_string(),
-                Err(e) => format!("unknown: {e}"),
-            };
+            let ending = Ending::of(child.wait().await);
+            let status = ending.status.clone();
             // The children notice the end and close the log.
             let _ = timeout_at(Instant::now() + ANSWER, all_read).await;
-            if !*is_expected.borrow() {
+            let asked = *is_expected.borrow();
+            if let Some(what) = ending.news(asked, || last_lines(&launched.dir.join(LOG), &launched.config, |_| true)) {
                 // The harness may have stopped listening; nobody else is interested.
-                let _ = events.send(GatewayEvent { gateway, what: GatewayEventKind::Exited { status: status.clone() } });
+                let _ = launched.events.send(GatewayEvent { gateway: launched.config.name.clone(), what });
             }
             let _ = tell_end.send(Some(status));
         });
@@ -224,6 +223,12 @@ impl Daemon {
         Ok(())
     }
 
+    /// Which of the processes a signal has stopped: the control socket may answer without it.
+    pub(crate) fn stopped(&self) -> Option<Pid> {
+        let own = self.pid.filter(|_| self.is_running());
+        self.children().into_iter().chain(own).find(|pid| state_of(pid.as_raw_nonzero().get()) == Some('T'))
+    }
+
     /// Ends everything without waiting for it.
     pub(crate) fn abandon(&self) {
         let _ = self.expected.send(true);
@@ -268,10 +273,20 @@ impl Drop for Daemon {
     }
 }
 
-/// The parent of a process, from `/proc/PID/stat`: `12 (name) S 1 …`; the name may contain anything.
+/// The parent of a process.
 fn parent_of(pid: i32) -> Option<u32> {
+    field(pid, 1)?.parse().ok()
+}
+
+/// The state of a process in one letter.
+fn state_of(pid: i32) -> Option<char> {
+    field(pid, 0)?.chars().next()
+}
+
+/// A field behind the name in `/proc/PID/stat`: `12 (name) S 1 …`; the name may contain anything.
+fn field(pid: i32, number: usize) -> Option<String> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    stat.rsplit_once(')')?.1.split_whitespace().nth(number).map(str::to_owned)
 }
 
 /// Copies what the daemon says to the log and to the books, until all processes have closed it. Works in a thread of its own,
@@ -329,8 +344,13 @@ pub(crate) async fn ip(launch: &Launch, args: &[&str]) -> Result<String, DriverE
 
 async fn output(launch: &Launch, doing: &str, mut command: tokio::process::Command) -> Result<String, DriverError> {
     let name = &launch.config.name;
-    let done = timeout_at(Instant::now() + ANSWER, command.output()).await;
-    let done = done.map_err(|_| io_error(name, doing, io::ErrorKind::TimedOut.into()))?.map_err(|e| io_error(name, doing, e))?;
+    let done = timeout_at(Instant::now() + ANSWER, command.output()).await.map_err(|_| DriverError::Timeout {
+        gateway: name.clone(),
+        condition: format!("`{doing}` to end"),
+        waited: ANSWER,
+        last: last_line(&launch.dir),
+    })?;
+    let done = done.map_err(|e| io_error(name, doing, e))?;
     let text = String::from_utf8_lossy(&done.stdout).into_owned();
     if done.status.success() {
         return Ok(text);

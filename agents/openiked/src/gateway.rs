@@ -168,7 +168,7 @@ impl Gateway for Iked {
         self.daemon().pause(paused)
     }
 
-    async fn describe(&mut self) -> String {
+    async fn describe(&mut self) -> Result<String, DriverError> {
         let mut out = String::new();
         // Writing to a String cannot fail.
         if !self.daemon().is_running() {
@@ -176,10 +176,12 @@ impl Gateway for Iked {
         } else if self.is_paused() {
             out += "paused\n";
         } else {
-            match self.daemon().ikectl(&["show", "sa"]).await {
-                Ok(sas) if sas.trim().is_empty() => out += "no SAs\n",
-                Ok(sas) => out += &sas,
-                Err(e) => drop(writeln!(out, "{e}")),
+            let sas = self.daemon().ikectl(&["show", "sa"]).await?;
+            out += if sas.trim().is_empty() { "no SAs\n" } else { &sas };
+            if let Some(pid) = self.daemon().stopped() {
+                let (gateway, last) = (self.launch.config.name.clone(), last_line(&self.launch.dir));
+                let condition = format!("iked's process {} to go on, which a signal has stopped", pid.as_raw_nonzero());
+                return Err(DriverError::Timeout { gateway, condition, waited: Duration::ZERO, last });
             }
         }
         let kernel = ip(&self.launch, &["-s", "xfrm", "state"]).await.unwrap_or_else(|e| format!("{e}\n"));
@@ -187,6 +189,6 @@ impl Gateway for Iked {
         for deviation in deviations(&self.launch.config) {
             let _ = writeln!(out, "{deviation}");
         }
-        out
+        Ok(out)
     }
 }

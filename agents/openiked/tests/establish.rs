@@ -27,7 +27,7 @@ async fn comes_up(who: (Who, Who), tweak: impl FnOnce(&mut Connection, &mut Conn
     assert!(west.gateway.accepted().iter().any(|a| a.what == "connection west-east"), "{:?}", west.gateway.accepted());
     // A second request finds it there.
     assert_eq!(west.gateway.initiate("west-east", LONG).await.unwrap(), Outcome::Established);
-    assert!(lab.echo(), "nothing came back\n{}", west.gateway.describe().await);
+    assert!(lab.echo(), "nothing came back\n{}", west.gateway.describe().await.unwrap());
     for side in ["west", "east"] {
         let carried = lab.carried(side);
         assert!(carried.len() == 2 && carried.iter().all(|n| *n > 0), "{side}: {carried:?}");

@@ -32,7 +32,7 @@ async fn a_killed_daemon_restarts_without_sas_and_keeps_the_keys_of_both_lives()
     assert_eq!(west.gateway.pid(), None);
     assert_eq!(lab.carried("west").len(), 2, "the kernel keeps what a killed daemon leaves");
     west.gateway.restart().await.unwrap();
-    assert!(west.gateway.describe().await.contains("no SAs"));
+    assert!(west.gateway.describe().await.unwrap().contains("no SAs"));
     assert_eq!(lab.carried("west").len(), 0);
     assert_eq!(west.gateway.initiate("west-east", LONG).await.unwrap(), Outcome::Established);
     assert!(lab.echo());
@@ -65,10 +65,11 @@ async fn an_end_that_nobody_asked_for_is_told() {
     let pid = rustix::process::Pid::from_raw(west.gateway.pid().unwrap() as i32).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     let told = west.until("the daemon's end", |e| matches!(e, GatewayEventKind::Exited { .. })).await;
-    let GatewayEventKind::Exited { status } = told else { unreachable!() };
+    let GatewayEventKind::Exited { status, last, .. } = told else { unreachable!() };
+    assert!(!last.is_empty(), "what it said last is told");
     assert!(status.contains("signal"), "{status}");
     assert!(matches!(west.gateway.initiate("west-east", LONG).await, Err(DriverError::Died { .. })));
-    assert!(west.gateway.describe().await.contains("not running"));
+    assert!(west.gateway.describe().await.unwrap().contains("not running"));
 }
 
 #[tokio::test]
@@ -76,7 +77,7 @@ async fn a_paused_daemon_is_silent_and_can_still_be_stopped() {
     let Some(lab) = Lab::new().await else { return };
     let (mut west, mut east) = lab.pair(BOTH, |_, _| {}).await;
     east.gateway.pause(true).await.unwrap();
-    assert!(east.gateway.describe().await.starts_with("paused"));
+    assert!(east.gateway.describe().await.unwrap().starts_with("paused"));
     assert_eq!(west.gateway.initiate("west-east", Duration::from_secs(10)).await.unwrap(), Outcome::Pending);
     let outcome = west.gateway.initiate("west-east", LONG).await.unwrap();
     let Outcome::Failed { reason } = outcome else { panic!("{outcome:?}") };

@@ -106,6 +106,16 @@ impl GatewayConfig {
         shown
     }
 
+    /// Returns a text, such as a line of a log, with digests in the place of pre-shared keys and passwords.
+    pub fn hide_secrets(&self, text: &str) -> String {
+        let secrets = self.connections.iter().flat_map(|c| [Some(&c.psk), c.auth.eap.as_ref().map(|login| &login.password)]);
+        secrets.flatten().filter(|s| !s.expose().is_empty()).fold(text.to_owned(), |text, secret| {
+            let hex: String = secret.expose().bytes().map(|b| format!("{b:02x}")).collect();
+            let digest = secret.to_string();
+            text.replace(&hex, &digest).replace(secret.expose(), &digest)
+        })
+    }
+
     /// A connection by name.
     pub fn connection(&self, name: &str) -> Result<&Connection, DriverError> {
         self.connections.iter().find(|c| c.name == name).ok_or_else(|| DriverError::Refused {

@@ -6,6 +6,7 @@
 mod authentication;
 mod children;
 mod config;
+mod ending;
 mod kernel;
 mod keys;
 mod misbehave;
@@ -19,6 +20,7 @@ mod special;
 pub use authentication::*;
 pub use children::*;
 pub use config::*;
+pub use ending::*;
 pub use kernel::*;
 pub use keys::*;
 pub use misbehave::*;
@@ -258,10 +260,16 @@ pub enum GatewayEventKind {
         /// Child name.
         child: String,
     },
-    /// The daemon ended.
+    /// The daemon ended, and nobody has asked it to; or it crashed when it was asked to.
     Exited {
-        /// Exit status in words.
+        /// How, in words.
         status: String,
+        /// A signal ended it that no process gets for its own mistakes.
+        #[serde(default)]
+        killed: bool,
+        /// What it said last.
+        #[serde(default)]
+        last: Vec<String>,
     },
 }
 
@@ -364,8 +372,9 @@ pub trait Gateway: Send {
     async fn restart(&mut self) -> Result<(), DriverError>;
     /// Lets the daemon pass away after [`Gateway::stop`] is impossible (e.g. it is paused): SIGSTOP / SIGCONT.
     async fn pause(&mut self, paused: bool) -> Result<(), DriverError>;
-    /// A last look for the evidence folder: SAs and counters in the daemon's words.
-    async fn describe(&mut self) -> String;
+    /// A last look for the evidence folder: SAs and counters in the daemon's words, or in ours that there is no daemon. A daemon that is
+    /// there and does not answer is an error: it hangs.
+    async fn describe(&mut self) -> Result<String, DriverError>;
 }
 
 #[cfg(test)]

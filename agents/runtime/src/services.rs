@@ -15,7 +15,7 @@ use crate::{Sockets, tcp, udp};
 
 /// A DNS server on UDP/53, both address families.
 pub struct DnsServer {
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<io::Error>,
 }
 
 impl DnsServer {
@@ -27,8 +27,18 @@ impl DnsServer {
                 tasks.spawn(answer(socket, names.clone()));
             }
         }
-        Ok(DnsServer { _tasks: tasks })
+        Ok(DnsServer { tasks })
     }
+
+    /// Why it no longer serves although nobody has stopped it; `None`: it does.
+    pub fn ended(&mut self) -> Option<io::Error> {
+        ended(&mut self.tasks)
+    }
+}
+
+fn ended(tasks: &mut JoinSet<io::Error>) -> Option<io::Error> {
+    // A panic is an error as well.
+    tasks.try_join_next().map(|joined| joined.unwrap_or_else(io::Error::other))
 }
 
 /// A machine without IPv6 serves IPv4 alone.
@@ -40,11 +50,16 @@ fn per_family<T>(v6: bool, bound: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-async fn answer(socket: UdpSocket, names: BTreeMap<String, IpAddr>) {
+/// Answers until this machine has an error that is none of the network's.
+async fn answer(socket: UdpSocket, names: BTreeMap<String, IpAddr>) -> io::Error {
     let mut buffer = vec![0; 4096];
     loop {
-        // An ICMP error about an earlier answer is reported here; the next question is what counts.
-        let Ok((n, from)) = socket.recv_from(&mut buffer).await else { continue };
+        let (n, from) = match socket.recv_from(&mut buffer).await {
+            Ok(received) => received,
+            Err(e) if peer::is_shortage(&e) => return e,
+            // An ICMP error about an earlier answer is reported here; the next question is what counts.
+            Err(_) => continue,
+        };
         let Some(question) = dns::read_query(&buffer[..n]) else { continue };
         let answer = match names.get(&question.name) {
             Some(address) => question.answer(dns::rcode::NO_ERROR, Some(*address)),
@@ -57,7 +72,7 @@ async fn answer(socket: UdpSocket, names: BTreeMap<String, IpAddr>) {
 /// An HTTP service that always answers with the same status.
 pub struct HttpServer {
     status: Arc<AtomicU16>,
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<io::Error>,
 }
 
 impl HttpServer {
@@ -70,7 +85,12 @@ impl HttpServer {
                 tasks.spawn(serve(listener, Arc::clone(&status), size));
             }
         }
-        Ok(HttpServer { status, _tasks: tasks })
+        Ok(HttpServer { status, tasks })
+    }
+
+    /// Why it no longer serves although nobody has stopped it; `None`: it does.
+    pub fn ended(&mut self) -> Option<io::Error> {
+        ended(&mut self.tasks)
     }
 
     /// From now on answers with this status.
@@ -79,7 +99,12 @@ impl HttpServer {
     }
 }
 
-async fn serve(listener: TcpListener, status: Arc<AtomicU16>, size: usize) {
+/// Linux: errors of one connection that was about to be accepted, or of its network (accept(2)). ENONET, EPROTO, EOPNOTSUPP, ENETDOWN,
+/// ENETUNREACH, ECONNABORTED, EHOSTDOWN, EHOSTUNREACH, ENOPROTOOPT, EPERM.
+const OF_ONE_CONNECTION: [i32; 10] = [64, 71, 95, 100, 101, 103, 112, 113, 92, 1];
+
+/// Serves until this machine has an error that is none of the network's.
+async fn serve(listener: TcpListener, status: Arc<AtomicU16>, size: usize) -> io::Error {
     let mut clients = JoinSet::new();
     loop {
         tokio::select! {
@@ -88,9 +113,10 @@ async fn serve(listener: TcpListener, status: Arc<AtomicU16>, size: usize) {
                     let status = status.load(Ordering::Relaxed);
                     clients.spawn(async move { drop(respond(stream, status, size).await) });
                 }
-                Err(_) => return,
+                Err(e) if e.raw_os_error().is_some_and(|code| OF_ONE_CONNECTION.contains(&code)) => {}
+                Err(e) => return e,
             },
-            Some(_) = clients.join_next() => {}
+            Some(Err(e)) = clients.join_next() => return io::Error::other(e),
         }
     }
 }
@@ -110,4 +136,42 @@ async fn respond(mut stream: TcpStream, status: u16, size: usize) -> io::Result<
     // Lets the client close first, so that nothing is reset.
     while stream.read(&mut buffer).await? > 0 {}
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sockets of this process; the `n`-th and all later ones are not to be had.
+    struct Few(std::sync::atomic::AtomicUsize);
+
+    impl Sockets for Few {
+        fn open(&self, domain: socket2::Domain, kind: socket2::Type, protocol: Option<socket2::Protocol>) -> io::Result<socket2::Socket> {
+            if self.0.fetch_sub(1, Ordering::Relaxed) == 0 {
+                return Err(io::Error::from_raw_os_error(24)); // EMFILE
+            }
+            socket2::Socket::new(domain, kind, protocol)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_service_that_runs_has_not_ended_and_one_whose_task_died_has() {
+        let mut server = HttpServer::start(&Few(usize::MAX.into()), 0, 200, 1).unwrap();
+        tokio::task::yield_now().await;
+        assert!(server.ended().is_none());
+        server.tasks.spawn(async { panic!("as asked for") });
+        let ended = loop {
+            tokio::task::yield_now().await;
+            if let Some(e) = server.ended() {
+                break e;
+            }
+        };
+        assert!(ended.to_string().contains("panicked"), "{ended}");
+    }
+
+    #[tokio::test]
+    async fn without_descriptors_it_does_not_begin() {
+        let refused = HttpServer::start(&Few(0.into()), 0, 200, 1).err().unwrap();
+        assert!(peer::is_shortage(&refused));
+    }
 }

@@ -5,13 +5,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use peer::{DriverError, GatewayEvent, GatewayEventKind, Launch, append_private};
+use peer::{DriverError, Ending, GatewayConfig, GatewayEvent, Launch, append_private, last_lines};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 
 use crate::conf::{FILE, LOG, MOUNT};
+use crate::keylog;
 use crate::probe::Found;
 use crate::vici::{Node, SOCKET, Vici};
 
@@ -65,15 +66,14 @@ impl Daemon {
         let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         let (tell_end, ended) = watch::channel(None);
         let (expected, is_expected) = watch::channel(false);
-        let (events, gateway) = (launch.events.clone(), name.clone());
+        let (events, dir, config) = (launch.events.clone(), launch.dir.clone(), launch.config.clone());
         tokio::spawn(async move {
-            let status = match child.wait().await {
-                Ok(status) => status.to_string(),
-                Err(e) => format!("unknown: {e}"),
-            };
-            if !*is_expected.borrow() {
+            let ending = Ending::of(child.wait().await);
+            let status = ending.status.clone();
+            let asked = *is_expected.borrow();
+            if let Some(what) = ending.news(asked, || last_words(&dir, &config)) {
                 // The harness may have stopped listening; nobody else is interested.
-                let _ = events.send(GatewayEvent { gateway, what: GatewayEventKind::Exited { status: status.clone() } });
+                let _ = events.send(GatewayEvent { gateway: config.name.clone(), what });
             }
             let _ = tell_end.send(Some(status));
         });
@@ -217,6 +217,12 @@ impl Drop for Daemon {
 
 pub(crate) fn io_error(gateway: &str, doing: &str, source: io::Error) -> DriverError {
     DriverError::Io { gateway: gateway.into(), doing: doing.into(), source }
+}
+
+/// What the daemon logged last, or said before it could log, without dumps of octets.
+fn last_words(dir: &Path, config: &GatewayConfig) -> Vec<String> {
+    let logged = last_lines(&dir.join(LOG), config, |line| !keylog::is_dump(line));
+    if logged.is_empty() { last_lines(&dir.join("charon.out"), config, |_| true) } else { logged }
 }
 
 /// The last line that the daemon logged, or said before it could log.

@@ -106,19 +106,14 @@ impl Gateway for Charon {
         self.daemon.pause(paused)
     }
 
-    async fn describe(&mut self) -> String {
+    async fn describe(&mut self) -> Result<String, DriverError> {
         if !self.daemon.is_running() {
-            return format!("{}: not running; last log line: {}\n", self.launch.config.name, last_line(&self.launch.dir));
+            return Ok(format!("{}: not running; last log line: {}\n", self.launch.config.name, last_line(&self.launch.dir)));
         }
-        let sas = match initiate::list_sas(&self.daemon, &()).await {
-            Ok(sas) if sas.is_empty() => "no SAs\n".to_owned(),
-            Ok(sas) => sas.iter().map(describe::text).collect(),
-            Err(e) => format!("{e}\n"),
-        };
-        let counters = match self.daemon.call("get-counters", &()).await {
-            Ok(node) => describe::text(node.at(&["counters"]).unwrap_or(&Node::empty())),
-            Err(e) => format!("{e}\n"),
-        };
-        format!("{sas}\ncounters\n{counters}")
+        let sas = initiate::list_sas(&self.daemon, &()).await?;
+        let sas: String = if sas.is_empty() { "no SAs\n".to_owned() } else { sas.iter().map(describe::text).collect() };
+        let counters = self.daemon.call("get-counters", &()).await?;
+        let counters = describe::text(counters.at(&["counters"]).unwrap_or(&Node::empty()));
+        Ok(format!("{sas}\ncounters\n{counters}"))
     }
 }

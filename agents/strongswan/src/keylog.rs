@@ -98,6 +98,16 @@ impl KeyLog {
     }
 }
 
+/// Is the line part of a dump of octets, or its head?
+pub(crate) fn is_dump(line: &str) -> bool {
+    parse(line).is_some_and(|line| dump_header(line.text).is_some() || is_row(line.text))
+}
+
+/// `  16: 4D B9 …`, whichever row it is.
+fn is_row(text: &str) -> bool {
+    text.split_once(": ").and_then(|(at, _)| at.trim().parse().ok()).is_some_and(|at| hex_row(text, at).is_some_and(|row| !row.is_empty()))
+}
+
 /// Splits `… 14[IKE] <net|1> text`.
 fn parse(line: &str) -> Option<Line<'_>> {
     let (before, after) = line.trim_end().split_once('[')?;

@@ -23,7 +23,7 @@ async fn comes_up(ike: IkeMode) {
     let mirrored =
         GatewayEventKind::ChildUp { connection: "east-west".into(), child: "east-west".into(), spi_in: spi_out, spi_out: spi_in };
     assert_eq!(at_east, mirrored);
-    assert!(west.gateway.describe().await.contains("INSTALLED"));
+    assert!(west.gateway.describe().await.unwrap().contains("INSTALLED"));
     assert!(west.gateway.accepted().iter().any(|a| a.what == "connection west-east"));
     // A second request finds it there.
     assert_eq!(west.gateway.initiate("west-east", LONG).await.unwrap(), Outcome::Established);
@@ -83,7 +83,7 @@ async fn a_second_child_is_refused_by_name() {
     let outcome = west.gateway.initiate("west-east", LONG).await.unwrap();
     let Outcome::Failed { reason } = outcome else { panic!("{outcome:?}") };
     assert!(reason.starts_with("west-east-dmz: ") && reason.contains("TS_UNACCEPTABLE"), "{reason}");
-    assert!(west.gateway.describe().await.contains("INSTALLED"), "the first one stays");
+    assert!(west.gateway.describe().await.unwrap().contains("INSTALLED"), "the first one stays");
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ async fn a_killed_daemon_restarts_without_sas_and_keeps_the_keys_of_both_lives()
         assert!(!exists(first));
         assert_eq!(west.gateway.pid(), None);
         west.gateway.restart().await.unwrap();
-        assert!(west.gateway.describe().await.contains("no SAs"));
+        assert!(west.gateway.describe().await.unwrap().contains("no SAs"));
         assert_eq!(west.gateway.initiate("west-east", LONG).await.unwrap(), Outcome::Established);
         let keys = west.gateway.keys().await;
         assert_eq!((keys.ikev1.len() + keys.ikev2.len(), keys.esp.len()), (2, 4), "{keys:?}");
@@ -48,10 +48,11 @@ async fn an_end_that_nobody_asked_for_is_told() {
     let pid = rustix::process::Pid::from_raw(west.gateway.pid().unwrap() as i32).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::ABORT).unwrap();
     let told = west.until("the daemon's end", |e| matches!(e, GatewayEventKind::Exited { .. })).await;
-    let GatewayEventKind::Exited { status } = told else { unreachable!() };
+    let GatewayEventKind::Exited { status, last, .. } = told else { unreachable!() };
+    assert!(!last.is_empty(), "what it said last is told");
     assert!(status.contains("signal") || status.contains("exit"), "{status}");
     assert!(matches!(west.gateway.initiate("west-east", LONG).await, Err(DriverError::Died { .. })));
-    assert!(west.gateway.describe().await.contains("not running"));
+    assert!(west.gateway.describe().await.unwrap().contains("not running"));
 }
 
 #[tokio::test]
@@ -84,6 +85,7 @@ async fn a_paused_daemon_is_silent_and_can_still_be_stopped() {
     east.gateway.pause(false).await.unwrap();
     assert_eq!(west.gateway.initiate("west-east", LONG).await.unwrap(), Outcome::Established);
     east.gateway.pause(true).await.unwrap();
+    assert!(matches!(east.gateway.describe().await, Err(DriverError::Timeout { .. })), "it hangs");
     east.gateway.stop(false).await.unwrap();
 }
 

@@ -26,9 +26,6 @@ impl Default for Limits {
     }
 }
 
-/// Linux, x86 and ARM alike: what a process gets for its own mistakes, so that it was not ended from outside. (SIGILL, SIGTRAP, SIGABRT,
-/// SIGBUS, SIGFPE, SIGSEGV, SIGSYS.)
-const MISTAKES: [i32; 7] = [4, 5, 6, 7, 8, 11, 31];
 /// The C library's words for EAGAIN, ENOMEM, EMFILE and ENOSPC.
 const SHORTAGES: [&str; 4] =
     ["Resource temporarily unavailable", "Cannot allocate memory", "Too many open files", "No space left on device"];
@@ -40,7 +37,7 @@ pub fn whose(exit: &CellExit) -> Whose {
     let Some(code) = exit.code else { return Whose::Outside };
     let signal = code - 128;
     // The runtime library's words, before it aborts.
-    if exit.stderr.contains("memory allocation of ") && MISTAKES.contains(&signal) {
+    if exit.stderr.contains("memory allocation of ") && peer::is_mistake(signal) {
         return Whose::Machine;
     }
     // And what a kernel says that could not start its processes or make its memory.
@@ -52,7 +49,7 @@ pub fn whose(exit: &CellExit) -> Whose {
         _ if code == Exit::Machine as i32 => Whose::Machine,
         // A kernel that went before its first process could say how it ended.
         _ if !exit.told => Whose::Outside,
-        129..=192 if !MISTAKES.contains(&signal) => Whose::Outside,
+        129..=192 if !peer::is_mistake(signal) => Whose::Outside,
         _ => Whose::Us,
     }
 }

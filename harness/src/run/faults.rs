@@ -2,13 +2,11 @@
 
 use std::rc::Rc;
 
-use peer::DriverError;
-
+use super::attend::blame_end;
 use super::flood::flood;
 use super::lab::Lab;
 use super::ledger::Ledger;
 use super::outcome::{FaultReport, FaultState};
-use super::shortage;
 use crate::event::What;
 use crate::filter::Filter;
 use crate::scenario::model::{Fault, Plan, When};
@@ -258,11 +256,8 @@ async fn daemon(lab: &Rc<Lab>, fault: &Fault) -> Result<String, String> {
     let before = gateway.life().ok_or_else(|| format!("{name}'s daemon was not running"))?;
     let process = gateway.pid();
     let kill = fault.action != "daemon-stop";
-    let failed = |e: DriverError| {
-        shortage::note(&lab.ledger, &e);
-        e.to_string()
-    };
-    gateway.stop(kill).await.map_err(failed)?;
+    lab.lives.asked(name);
+    gateway.stop(kill).await.map_err(|e| blame_end(lab, name, &e))?;
     let there = process.is_some_and(|pid| std::path::Path::new(&format!("/proc/{pid}/root")).exists());
     if there || gateway.life().is_some() {
         return Err(format!("{before} is still there"));
@@ -275,7 +270,8 @@ async fn daemon(lab: &Rc<Lab>, fault: &Fault) -> Result<String, String> {
     // SAs in the kernel outlive a killed daemon, but not the reboot that this stands for.
     let node = lab.world.node(name).map_err(|e| e.to_string())?;
     node.run(xfrm::flush).and_then(|r| r).map_err(|e| format!("{name}'s kernel keeps its SAs: {e}"))?;
-    gateway.restart().await.map_err(failed)?;
+    gateway.restart().await.map_err(|e| blame_end(lab, name, &e))?;
+    lab.lives.back(name);
     lab.ledger.emit(What::Daemon { gateway: name.to_owned(), state: "restarted".to_owned() });
     match gateway.life() {
         Some(now) if now != before => {

@@ -11,18 +11,19 @@ use peer::{DriverError, Gateway, GatewayEvent, Launch, Probe};
 use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
 use tokio::sync::{Mutex, Notify, mpsc, watch};
-use tokio::task::LocalSet;
+use tokio::task::{JoinSet, LocalSet};
 use tokio::time::Instant;
 
 use super::faults::FaultBook;
 use super::judge::Judge;
 use super::ledger::{Ledger, Message};
+use super::lives::Lives;
 use super::outcome::{HealthReport, SideReport, Trouble, Whose};
 use super::supervise::{Pace, fetch_keys, supervise};
 use super::traffic::Nodes;
 use super::traffic::services::Services;
 use super::worlds::WorldKind;
-use super::{artefacts, certificates, drivers, evidence, probing, shortage, unread, unsent};
+use super::{artefacts, attend, certificates, drivers, evidence, probing, shortage, unread, unsent};
 use crate::capture::ring::{How, RecordError, Recorder, Rings};
 use crate::cli::exit::Exit;
 use crate::dissect::Frame;
@@ -96,6 +97,10 @@ pub struct Lab {
     pub arrivals: watch::Sender<u64>,
     /// Changes whenever a gateway has reported something.
     pub reports: watch::Sender<u64>,
+    /// Daemons, services and tasks that must go on.
+    pub lives: Lives,
+    /// Faults that are being set because of a packet.
+    pub tasks: RefCell<JoinSet<()>>,
     /// Health probes' result.
     pub health: RefCell<Option<HealthReport>>,
 }
@@ -218,12 +223,13 @@ async fn carry_out(job: &Job, plan: Arc<Plan>, ledger: &Rc<Ledger>, report: &mut
         look: Notify::new(),
         arrivals: watch::Sender::new(0),
         reports: watch::Sender::new(0),
+        lives: Lives::new(job.implementations.clone(), report.started),
+        tasks: RefCell::default(),
         health: RefCell::new(None),
     });
     let pace = Pace::of(job.world);
     supervise(&lab, &recorder, &mut frames, &mut events, deadline, pace).await;
-    conclude(job, &lab, recorder, frames, report).await.map_err(|e| unwritable(&e))?;
-    report.trouble = shortage::find(&lab.ledger.events());
+    conclude(job, &lab, recorder, frames, &mut events, report).await.map_err(|e| unwritable(&e))?;
     Ok(lab)
 }
 
@@ -290,19 +296,18 @@ async fn conclude(
     lab: &Rc<Lab>,
     recorder: Recorder,
     mut frames: mpsc::UnboundedReceiver<Vec<Frame>>,
+    events: &mut mpsc::UnboundedReceiver<GatewayEvent>,
     report: &mut SideReport,
 ) -> std::io::Result<()> {
     lab.ledger.emit(What::Phase { name: "judging".into() });
+    attend::tasks_and_services(lab);
+    lab.tasks.borrow_mut().abort_all();
     let stats = recorder.finish().map_err(std::io::Error::other)?;
     while let Ok(batch) = frames.try_recv() {
         lab.judge.borrow_mut().frames(batch);
     }
+    attend::conclude(lab, events).await?;
     fetch_keys(lab).await;
-    for (name, gateway) in &lab.gateways {
-        if let Ok(mut g) = gateway.try_lock() {
-            evidence::write_description(&lab.dir, name, &g.describe().await)?;
-        }
-    }
     lab.faults.borrow_mut().prove(lab, true);
     let now = Timestamp::now();
     let mut judge = lab.judge.borrow_mut();
@@ -312,7 +317,10 @@ async fn conclude(
     report.packets = judge.capture().records.len() as u64;
     report.faults = lab.faults.borrow().report();
     report.health = lab.health.borrow_mut().take();
-    let unsent = unsent::mistake(&lab.plan, &lab.ledger.events(), judge.capture(), report.health.as_ref());
-    report.trouble = report.trouble.take().or(unsent.map(|text| trouble(Whose::Scenario, text)));
+    // What a machine that ran short ended, or a daemon that died kept from happening, is no mistake of the scenario.
+    report.trouble = shortage::find(&lab.ledger.events()).or_else(|| lab.lives.trouble().clone()).or_else(|| {
+        let unsent = unsent::mistake(&lab.plan, &lab.ledger.events(), judge.capture(), report.health.as_ref());
+        unsent.map(|text| trouble(Whose::Scenario, text))
+    });
     evidence::write_all(job, &judge, &report.expects, &stats)
 }

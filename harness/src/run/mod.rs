@@ -2,6 +2,7 @@
 //! starts everything, injects the faults and judges.
 
 pub mod artefacts;
+pub mod attend;
 pub mod certificates;
 pub mod drivers;
 pub mod ended;
@@ -12,6 +13,7 @@ pub mod judge;
 pub mod lab;
 pub mod lack;
 pub mod ledger;
+pub mod lives;
 pub mod orchestrate;
 pub mod outcome;
 pub mod probing;

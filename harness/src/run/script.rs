@@ -5,12 +5,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use peer::{Connection, GatewayEventKind, Outcome};
-use tokio::task::{JoinHandle, spawn_local};
+use tokio::task::JoinSet;
 
 use super::lab::Lab;
 use super::outcome::HealthReport;
 use super::traffic::{health, steps};
-use super::{faults, shortage, tunnel};
+use super::{attend, faults, tunnel};
 use crate::event::{StepResult, What};
 use crate::filter::{Analysis, Filter};
 use crate::scenario::model::{Must, Step};
@@ -23,26 +23,28 @@ pub async fn run(lab: Rc<Lab>) {
         faults::set(&lab, index).await;
     }
     lab.ledger.emit(What::Phase { name: "traffic".into() });
-    let mut pending: Vec<JoinHandle<()>> = Vec::new();
+    // Given up with the script.
+    let mut pending = JoinSet::new();
     let timed = lab.faults.borrow().due_after_time();
     for (index, delay) in timed {
         let lab = Rc::clone(&lab);
-        pending.push(spawn_local(async move {
+        pending.spawn_local(async move {
             tokio::time::sleep(delay).await;
             faults::set(&lab, index).await;
-        }));
+        });
     }
     for step in &lab.plan.steps {
         if step.background {
             let (lab, step) = (Rc::clone(&lab), step.clone());
-            pending.push(spawn_local(async move { take(&lab, &step).await }));
+            pending.spawn_local(async move { take(&lab, &step).await });
         } else {
             take(&lab, step).await;
         }
     }
-    for task in pending {
-        if let Err(e) = task.await {
-            lab.ledger.emit(What::Note { text: format!("a background step ended badly: {e}") });
+    while let Some(task) = pending.join_next().await {
+        if let Err(e) = task {
+            lab.lives.task_died(&e.to_string());
+            lab.look.notify_one();
         }
     }
     lab.ledger.emit(What::ScriptEnded);
@@ -53,8 +55,8 @@ pub async fn run(lab: Rc<Lab>) {
 pub fn set_faults_due_to_packets(lab: &Rc<Lab>) {
     let due = lab.faults.borrow_mut().due_after_packet(lab);
     for index in due {
-        let lab = Rc::clone(lab);
-        spawn_local(async move { faults::set(&lab, index).await });
+        let set = Rc::clone(lab);
+        lab.tasks.borrow_mut().spawn_local(async move { faults::set(&set, index).await });
     }
 }
 
@@ -95,7 +97,7 @@ async fn initiate(lab: &Rc<Lab>, step: &Step) -> Outcome {
             outcome
         }
         Err(e) => {
-            shortage::note(&lab.ledger, &e);
+            attend::blame(lab, name, &e).await;
             Outcome::Failed { reason: e.to_string() }
         }
     }

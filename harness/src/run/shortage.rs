@@ -8,13 +8,13 @@ use super::ledger::Ledger;
 use super::outcome::{Trouble, Whose};
 use crate::event::{Event, StepResult, What};
 
-/// Notes that a driver failed for want of something, if it did.
-pub fn note(ledger: &Ledger, e: &DriverError) {
-    if let DriverError::Io { source, .. } = e
-        && is_shortage_at_start(source)
-    {
+/// Notes that a driver failed for want of something, if it did; returns whether.
+pub fn note(ledger: &Ledger, e: &DriverError) -> bool {
+    let short = matches!(e, DriverError::Io { source, .. } if is_shortage_at_start(source));
+    if short {
         ledger.emit(What::Shortage { text: e.to_string() });
     }
+    short
 }
 
 /// The first shortage of a side.

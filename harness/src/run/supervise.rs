@@ -8,6 +8,7 @@ use peer::GatewayEvent;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::attend::{self, Stops};
 use super::lab::Lab;
 use super::script;
 use super::worlds::WorldKind;
@@ -84,7 +85,7 @@ impl Pace {
     }
 }
 
-/// Until everything is decided or the deadline passes.
+/// Until everything is decided, the deadline passes, or something ends that nothing asked to end: no evidence can be had from then on.
 pub async fn supervise(
     lab: &Rc<Lab>,
     recorder: &Recorder,
@@ -98,9 +99,10 @@ pub async fn supervise(
     let mut script_over: Option<Instant> = None;
     let ticks = tokio::time::sleep(TICK);
     tokio::pin!(ticks);
+    let mut stops = Stops::watch(lab);
     let mut known = 0;
     let mut locked = false;
-    loop {
+    while lab.lives.trouble().is_none() {
         tokio::select! {
             () = &mut script, if script_over.is_none() => {
                 script_over = Some(Instant::now());
@@ -111,12 +113,13 @@ pub async fn supervise(
                 pace.hurry(ticks.as_mut());
             }
             Some(event) = events.recv() => {
-                lab.ledger.emit(What::Gateway { gateway: event.gateway, what: event.what });
-                lab.reports.send_modify(|n| *n += 1);
+                attend::hear(lab, event);
                 pace.hurry(ticks.as_mut());
             }
+            () = stops.next() => stops.look(lab),
             () = lab.look.notified() => pace.hurry(ticks.as_mut()),
             () = &mut ticks => {
+                attend::tasks_and_services(lab);
                 let so_far = lab.ledger.events().len();
                 let news = so_far != known;
                 known = so_far;

@@ -75,7 +75,7 @@ async fn begin(number: u64, maker: &Arc<Maker>, launch: &Launch, keys: &KeyRing)
         log,
         events: launch.events.clone(),
     };
-    Life::begin(number, desk, duty).map_err(doing("starting its thread"))
+    Life::begin(number, desk, duty, &launch.dir, config).map_err(doing("starting its thread"))
 }
 
 /// Opens sockets and the TUN device, once the ports of a life before are free: a process that is just being started has copies of all
@@ -167,16 +167,12 @@ impl Gateway for InHouseGateway {
         }
     }
 
-    async fn describe(&mut self) -> String {
+    async fn describe(&mut self) -> Result<String, DriverError> {
         let stopped = || format!("{}: {}; last log line: {}\n", self.launch.config.name, self.life.status(), last_line(self.dir()));
         if !self.life.is_running() {
-            return stopped();
+            return Ok(stopped());
         }
-        match self.life.answer(Order::Describe).await {
-            Ok(Some(text)) => text,
-            Ok(None) => stopped(),
-            Err(e) => format!("{e}\n"),
-        }
+        Ok(self.life.answer(Order::Describe).await?.unwrap_or_else(stopped))
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use peer::{DriverError, GatewayEvent, GatewayEventKind};
+use peer::{DriverError, GatewayConfig, GatewayEvent, GatewayEventKind, last_lines};
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
@@ -35,12 +35,12 @@ pub(crate) struct Life {
 
 impl Life {
     /// Starts the thread.
-    pub(crate) fn begin(number: u64, desk: Desk, duty: Duty) -> io::Result<Life> {
+    pub(crate) fn begin(number: u64, desk: Desk, duty: Duty, dir: &Path, config: &GatewayConfig) -> io::Result<Life> {
         let (tell_end, ended) = watch::channel(None);
         let expected = Arc::new(AtomicBool::new(false));
         let wished = Arc::clone(&expected);
         let (name, events) = (duty.name.clone(), duty.events.clone());
-        let gateway = name.clone();
+        let (gateway, log, config) = (name.clone(), dir.join(LOG), config.clone());
         let run = move || {
             // Everything that it had open is closed when this returns.
             let outcome = catch_unwind(AssertUnwindSafe(|| Engine::new(duty).run()));
@@ -51,7 +51,9 @@ impl Life {
             };
             if !wished.load(Ordering::SeqCst) {
                 // Nobody is interested any more when this fails.
-                let _ = events.send(GatewayEvent { gateway, what: GatewayEventKind::Exited { status: status.clone() } });
+                let last = last_lines(&log, &config, |_| true);
+                let what = GatewayEventKind::Exited { status: status.clone(), killed: false, last };
+                let _ = events.send(GatewayEvent { gateway, what });
             }
             let _ = tell_end.send(Some(status));
         };

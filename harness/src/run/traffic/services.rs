@@ -26,7 +26,7 @@ struct Where {
 
 /// A service ends when its handle is dropped.
 enum Handle {
-    Dns { _server: DnsServer },
+    Dns { server: DnsServer },
     Http { server: HttpServer },
 }
 
@@ -57,6 +57,17 @@ impl Services {
             }
             None => false,
         }
+    }
+
+    /// A service that has ended although nobody has stopped it, and why.
+    pub fn ended(&mut self) -> Option<(&str, std::io::Error)> {
+        self.running.iter_mut().find_map(|(name, running)| {
+            let ended = match &mut running.handle {
+                Handle::Dns { server } => server.ended(),
+                Handle::Http { server } => server.ended(),
+            };
+            ended.map(|e| (name.as_str(), e))
+        })
     }
 
     /// Makes an HTTP service answer with another status; false when there is none of this name.
@@ -115,7 +126,7 @@ fn start(s: &Service, sockets: &dyn Sockets) -> Result<(Handle, u16), String> {
                 let address: IpAddr = address.trim().parse().map_err(|e| format!("`{pair}`: {e}"))?;
                 names.insert(name.trim().trim_end_matches('.').to_ascii_lowercase(), address);
             }
-            DnsServer::start(sockets, &names).map(|server| (Handle::Dns { _server: server }, 53)).map_err(|e| e.to_string())
+            DnsServer::start(sockets, &names).map(|server| (Handle::Dns { server }, 53)).map_err(|e| e.to_string())
         }
         "http" => {
             let number = |key, default| s.args.int(key).unwrap_or(default);

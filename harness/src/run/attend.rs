@@ -1,0 +1,154 @@
+//! Hears what happens to the gateways of a running side, and asks them a last time when it is concluded.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use peer::{DriverError, GatewayEvent, GatewayEventKind};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::lab::Lab;
+use super::{evidence, shortage};
+use crate::event::What;
+use crate::time::Timestamp;
+
+/// For an earlier request to be over: longer than a daemon may take to end and to start again.
+const FREE: Duration = Duration::from_secs(45);
+/// From a broken connection to the end of the process behind it.
+const END: Duration = Duration::from_secs(2);
+
+/// Takes what a gateway said.
+pub fn hear(lab: &Lab, event: GatewayEvent) {
+    if let GatewayEventKind::Exited { status, killed, last } = &event.what {
+        lab.lives.ended(&event.gateway, status, *killed, last, Timestamp::now());
+    }
+    lab.ledger.emit(What::Gateway { gateway: event.gateway, what: event.what });
+    lab.reports.send_modify(|n| *n += 1);
+}
+
+/// Says of a request that failed whose doing it was, unless the daemon is down because the plan wants it, or the machine ran short. What
+/// breaks a connection mostly is the daemon's end, which is told in a moment.
+pub async fn blame(lab: &Lab, gateway: &str, e: &DriverError) {
+    let refused = matches!(e, DriverError::Refused { .. } | DriverError::Missing(_));
+    if shortage::note(&lab.ledger, e) || refused || lab.lives.is_down(gateway) {
+        return;
+    }
+    if matches!(e, DriverError::Died { .. } | DriverError::Io { .. }) {
+        let mut heard = lab.reports.subscribe();
+        let until = Instant::now() + END;
+        while !lab.lives.is_mute(gateway) && matches!(timeout_at(until, heard.changed()).await, Ok(Ok(()))) {}
+    }
+    lab.lives.failed(gateway, e);
+    lab.look.notify_one();
+}
+
+/// Says of a daemon that would not end, or not start again, as a fault wants it, whose doing it was; returns the error in words.
+pub fn blame_end(lab: &Lab, gateway: &str, e: &DriverError) -> String {
+    if !shortage::note(&lab.ledger, e) && !matches!(e, DriverError::Refused { .. } | DriverError::Missing(_)) {
+        lab.lives.failed(gateway, e);
+        lab.look.notify_one();
+    }
+    e.to_string()
+}
+
+/// Looks after services and our own tasks.
+pub fn tasks_and_services(lab: &Lab) {
+    while let Some(task) = lab.tasks.borrow_mut().try_join_next() {
+        if let Err(e) = task {
+            lab.lives.task_died(&e.to_string());
+        }
+    }
+    if let Some((service, e)) = lab.services.borrow_mut().ended() {
+        lab.lives.service_ended(service, &e);
+    }
+}
+
+/// Tells of child processes that are stopped, at once and without looking at them.
+pub struct Stops {
+    /// Where the system refuses it, daemons that are stopped are found when they are asked a last time.
+    children: Option<Signal>,
+    /// Daemons' processes and their gateways, as far as known.
+    daemons: BTreeMap<u32, String>,
+}
+
+impl Stops {
+    /// From now on.
+    pub fn watch(lab: &Lab) -> Stops {
+        let mut stops = Stops { children: signal(SignalKind::child()).ok(), daemons: BTreeMap::new() };
+        stops.learn(lab);
+        stops
+    }
+
+    fn learn(&mut self, lab: &Lab) {
+        // One that is busy with a request is known from before.
+        let free = lab.gateways.iter().filter_map(|(name, gateway)| Some((gateway.try_lock().ok()?.pid()?, name.clone())));
+        self.daemons.extend(free);
+    }
+
+    /// Waits until something has happened to a child process.
+    pub async fn next(&mut self) {
+        match &mut self.children {
+            Some(signal) => drop(signal.recv().await),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Takes note of those that have been stopped since the last time.
+    pub fn look(&mut self, lab: &Lab) {
+        self.learn(lab);
+        while let Ok(WaitStatus::Stopped(pid, signal)) = waitid(Id::All, WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG) {
+            let gateway = u32::try_from(pid.as_raw()).ok().and_then(|pid| self.daemons.get(&pid));
+            if let Some(gateway) = gateway.filter(|g| !lab.lives.is_down(g)) {
+                lab.lives.stopped(gateway, signal.as_str(), Timestamp::now());
+            }
+        }
+    }
+}
+
+/// Asks every gateway that should be there for its last words, and keeps them as evidence. Who does not answer is no witness.
+pub async fn conclude(lab: &Lab, events: &mut UnboundedReceiver<GatewayEvent>) -> io::Result<()> {
+    drain(lab, events);
+    for name in lab.gateways.keys().filter(|name| lab.lives.is_mute(name)) {
+        let why = lab.lives.trouble().as_ref().map(|t| t.text.clone()).unwrap_or_default();
+        evidence::write_description(&lab.dir, name, &format!("not asked: {why}\n"))?;
+    }
+    let asked = lab.gateways.iter().filter(|(name, _)| !lab.lives.is_mute(name)).map(|(name, gateway)| async move {
+        let answer = match timeout(FREE, gateway.lock()).await {
+            Ok(mut gateway) => gateway.describe().await,
+            Err(_) => {
+                let condition = "an earlier request to end".to_owned();
+                Err(DriverError::Timeout { gateway: name.clone(), condition, waited: FREE, last: "unknown".into() })
+            }
+        };
+        (name, answer)
+    });
+    for (name, answer) in join_all(asked).await {
+        match answer {
+            Ok(text) => evidence::write_description(&lab.dir, name, &text)?,
+            Err(e) => {
+                evidence::write_description(&lab.dir, name, &format!("{e}\n"))?;
+                let told = async {
+                    while let Some(event) = events.recv().await {
+                        hear(lab, event);
+                    }
+                };
+                tokio::select! {
+                    () = blame(lab, name, &e) => {}
+                    () = told => {}
+                }
+            }
+        }
+    }
+    drain(lab, events);
+    Ok(())
+}
+
+fn drain(lab: &Lab, events: &mut UnboundedReceiver<GatewayEvent>) {
+    while let Ok(event) = events.try_recv() {
+        hear(lab, event);
+    }
+}
