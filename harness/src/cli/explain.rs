@@ -34,11 +34,13 @@ const VERDICTS: &[(&str, &str)] = &[
     ),
     (
         "inconclusive",
-        "Nobody can say: the capture lost packets, encrypted packets could not be read, a daemon did not start, or only one side was run; the \
-         machine ran short of something (disk, file descriptors, processes, memory); a process was killed from outside; or it could not be \
-         found out whether the scenario can run here. An inconclusive run never passes. Where the machine ran short the exit code is 3, where \
-         faultlab itself failed 4, else 1. A matrix shows a shortage, and a process that was ended from outside, as an accident, whatever the \
-         known deviations say.",
+        "Nobody can say: the capture lost packets, encrypted packets could not be read, a daemon did not start, or only one side was run; a \
+         daemon, a service or a task of faultlab's own ended, was stopped or hangs, which no fault of the scenario asked for; the machine \
+         ran short of something (disk, file descriptors, processes, memory); a process was killed from outside; or it could not be found \
+         out whether the scenario can run here. The end of a daemon ends its side at once, and the reason has its status and its last \
+         lines: a crash is a finding. An inconclusive run never passes. Where the machine ran short the exit code is 3, where faultlab \
+         itself failed, the in-house gateway included, 4, else 1. A matrix shows a shortage, and a process that was ended from outside, as \
+         an accident, whatever the known deviations say.",
     ),
     (
         "skipped",

@@ -141,7 +141,7 @@ pub const WORDS: &[Word] = &[
     },
     Word {
         name: "daemon-stop",
-        doc: "Ends a gateway's daemon in good order. Proof: the process is gone.",
+        doc: "Ends a gateway's daemon in good order. Proof: the process is gone. A daemon that crashes meanwhile, or does not end, makes the side inconclusive, as does any end that no fault asked for.",
         params: &[Param::required("at", Kind::Gateway, "whose daemon")],
     },
     Word {
