@@ -143,11 +143,11 @@ impl Daemon {
         self.asked(&format!("whack {}", args.join(" ")), call).await
     }
 
-    /// One command of `whack` that the daemon must not refuse.
-    pub(crate) async fn order(&self, args: &[&str]) -> Result<(), DriverError> {
+    /// One command of `whack` that the daemon must not refuse; returns what it said.
+    pub(crate) async fn order(&self, args: &[&str]) -> Result<String, DriverError> {
         let answer = self.whack(args).await?;
         let what = || format!("whack {}", args.join(" "));
-        if answer.success { Ok(()) } else { Err(io_error(&self.name, &what(), io::Error::other(answer.text))) }
+        if answer.success { Ok(answer.text) } else { Err(io_error(&self.name, &what(), io::Error::other(answer.text))) }
     }
 
     /// Loads a connection of the configuration file.

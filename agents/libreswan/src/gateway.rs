@@ -280,7 +280,7 @@ impl Gateway for Pluto {
         }
         let mut text = String::new();
         for what in ["--showstates", "--trafficstatus", "--status"] {
-            let answer = self.daemon.whack(&[what]).await?.text;
+            let answer = self.daemon.order(&[what]).await?;
             text += &format!("whack {what}\n{}\n\n", if answer.is_empty() { "no SAs" } else { &answer });
         }
         Ok(text)

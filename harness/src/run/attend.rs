@@ -12,7 +12,10 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::lab::Lab;
-use super::{evidence, shortage};
+use super::ledger::Ledger;
+use super::lives::Lives;
+use super::outcome::Trouble;
+use super::{evidence, panics, shortage};
 use crate::event::What;
 use crate::time::Timestamp;
 
@@ -23,11 +26,23 @@ const END: Duration = Duration::from_secs(2);
 
 /// Takes what a gateway said.
 pub fn hear(lab: &Lab, event: GatewayEvent) {
-    if let GatewayEventKind::Exited { status, killed, last } = &event.what {
-        lab.lives.ended(&event.gateway, status, *killed, last, Timestamp::now());
-    }
-    lab.ledger.emit(What::Gateway { gateway: event.gateway, what: event.what });
+    note(&lab.lives, &lab.ledger, event);
     lab.reports.send_modify(|n| *n += 1);
+}
+
+/// Takes what the gateways said that were to start, one of which did not; returns the trouble when a daemon's end was the reason.
+pub fn hear_of_the_start(lives: &Lives, ledger: &Ledger, events: &mut UnboundedReceiver<GatewayEvent>) -> Option<Trouble> {
+    while let Ok(event) = events.try_recv() {
+        note(lives, ledger, event);
+    }
+    lives.trouble().clone()
+}
+
+fn note(lives: &Lives, ledger: &Ledger, event: GatewayEvent) {
+    if let GatewayEventKind::Exited { status, killed, last } = &event.what {
+        lives.ended(&event.gateway, status, *killed, last, Timestamp::now());
+    }
+    ledger.emit(What::Gateway { gateway: event.gateway, what: event.what });
 }
 
 /// Says of a request that failed whose doing it was, unless the daemon is down because the plan wants it, or the machine ran short. What
@@ -79,7 +94,8 @@ impl Stops {
     /// From now on.
     pub fn watch(lab: &Lab) -> Stops {
         let mut stops = Stops { children: signal(SignalKind::child()).ok(), daemons: BTreeMap::new() };
-        stops.learn(lab);
+        // Also those that were stopped while they started.
+        stops.look(lab);
         stops
     }
 
@@ -144,6 +160,10 @@ pub async fn conclude(lab: &Lab, events: &mut UnboundedReceiver<GatewayEvent>) -
         }
     }
     drain(lab, events);
+    // A task of a driver ends in silence. What the in-house gateway's thread says of its own panic was heard before.
+    if let Some(panic) = panics::first() {
+        lab.lives.task_died(panic);
+    }
     Ok(())
 }
 

@@ -23,7 +23,7 @@ use super::supervise::{Pace, fetch_keys, supervise};
 use super::traffic::Nodes;
 use super::traffic::services::Services;
 use super::worlds::WorldKind;
-use super::{artefacts, attend, certificates, drivers, evidence, probing, shortage, unread, unsent};
+use super::{artefacts, attend, certificates, drivers, evidence, panics, probing, shortage, unread, unsent};
 use crate::capture::ring::{How, RecordError, Recorder, Rings};
 use crate::cli::exit::Exit;
 use crate::dissect::Frame;
@@ -142,6 +142,7 @@ pub fn cell_main(job: Vec<u8>, sink: EventSink) -> i32 {
 }
 
 async fn side(job: Job, sink: EventSink) {
+    panics::watch();
     let started = Timestamp::now();
     let (ledger, unwritten) = Ledger::new(&job.dir, sink);
     let ledger = Rc::new(ledger);
@@ -204,7 +205,9 @@ async fn carry_out(job: &Job, plan: Arc<Plan>, ledger: &Rc<Ledger>, report: &mut
     let services = Services::start(&plan.services, &*world).map_err(|e| trouble(Whose::Scenario, format!("services: {e}")))?;
     ledger.emit(What::Phase { name: "gateways".into() });
     let (events_in, mut events) = mpsc::unbounded_channel();
-    let gateways = start_gateways(job, &plan, &world, &events_in).await?;
+    let lives = Lives::new(job.implementations.clone(), report.started);
+    let started = start_gateways(job, &plan, &world, &events_in).await;
+    let gateways = started.map_err(|trouble| attend::hear_of_the_start(&lives, ledger, &mut events).unwrap_or(trouble))?;
     limits::enough_left().map_err(|text| trouble(Whose::Machine, text))?;
     for name in gateways.keys() {
         ledger.emit(What::Daemon { gateway: name.clone(), state: "started".into() });
@@ -223,7 +226,7 @@ async fn carry_out(job: &Job, plan: Arc<Plan>, ledger: &Rc<Ledger>, report: &mut
         look: Notify::new(),
         arrivals: watch::Sender::new(0),
         reports: watch::Sender::new(0),
-        lives: Lives::new(job.implementations.clone(), report.started),
+        lives,
         tasks: RefCell::default(),
         health: RefCell::new(None),
     });

@@ -101,9 +101,9 @@ impl Lives {
         self.fail(Trouble { whose, text: format!("service `{service}` ended, which nothing in the scenario asked for: {e}") });
     }
 
-    /// A task of ours ended in a panic.
+    /// A task or a thread of ours ended in a panic.
     pub fn task_died(&self, why: &str) {
-        self.fail(Trouble { whose: Whose::Us, text: format!("a step or a fault was given up: {why}") });
+        self.fail(Trouble { whose: Whose::Us, text: format!("a task of faultlab was given up: {why}") });
     }
 
     fn mute(&self, gateway: &str) {

@@ -16,6 +16,7 @@ pub mod ledger;
 pub mod lives;
 pub mod orchestrate;
 pub mod outcome;
+pub mod panics;
 pub mod probing;
 pub mod script;
 pub mod shortage;

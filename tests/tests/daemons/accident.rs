@@ -36,6 +36,8 @@ pub enum Kind {
     Helper(Signal),
     /// The in-house gateway's TUN device is removed, without which its thread cannot go on.
     NoDevice,
+    /// A thread of the lab's own process panics.
+    Panic,
 }
 
 impl Accident {
@@ -45,6 +47,7 @@ impl Accident {
             Kind::Daemon(signal) => format!("daemon.{signal}"),
             Kind::Helper(signal) => format!("helper.{signal}"),
             Kind::NoDevice => "device.none".to_owned(),
+            Kind::Panic => "thread.none".to_owned(),
         };
         format!("{what}.{}.{}", self.gateway, self.moment)
     }
@@ -71,6 +74,7 @@ fn happen(dir: &Path) -> Result<(), String> {
     until(&format!("`{moment}` has begun"), || begun(dir, moment).then_some(()))?;
     match whom {
         "device" => remove_device(dir, gateway),
+        "thread" => panic!("as asked for"),
         _ => {
             let found = until("the process is there", || if whom == "daemon" { daemon(gateway) } else { helper(gateway) })?;
             kill(Pid::from_raw(i32::try_from(found.pid).unwrap_or(0)), signal()?).map_err(|e| e.to_string())

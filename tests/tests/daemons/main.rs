@@ -34,11 +34,13 @@ struct Case {
 const ENDED: &str = "after the start, which nothing in the scenario asked for; its last lines: ";
 /// The step in which the tunnel is up and nothing happens.
 const QUIET: &str = "silence";
+/// The phase in which the daemons are started.
+const START: &str = "gateways";
 /// The phase that begins with the initiation.
 const BEGIN: &str = "traffic";
 
 fn cases() -> Vec<Case> {
-    use Kind::{Daemon, Helper, NoDevice};
+    use Kind::{Daemon, Helper, NoDevice, Panic};
     use Signal::{SIGKILL, SIGSEGV, SIGSTOP};
     use Whose::{Outside, Peer, Us};
     use WorldKind::{Host, Pocket};
@@ -51,9 +53,12 @@ fn cases() -> Vec<Case> {
         said,
     };
     const KILLED: &[&str] = &["ended with signal 9 (SIGKILL) ", ENDED];
+    // It may not have said anything.
+    const KILLED_EARLY: &[&str] = &["ended with signal 9 (SIGKILL) ", " after the start, which nothing in the scenario asked for"];
     const STOPPED: &[&str] = &["was stopped by SIGSTOP ", "which nothing in the scenario asked for"];
     vec![
         case("charon_killed", Daemon(SIGKILL), "east", QUIET, Host, "strongswan", Outside, KILLED),
+        case("charon_killed_while_it_starts", Daemon(SIGKILL), "east", START, Host, "strongswan", Outside, KILLED_EARLY),
         case("charon_killed_while_it_initiates", Daemon(SIGKILL), "west", BEGIN, Host, "strongswan", Outside, KILLED),
         case(
             "charon_crashed",
@@ -71,11 +76,15 @@ fn cases() -> Vec<Case> {
         case("charon_killed", Daemon(SIGKILL), "east", QUIET, Pocket, "strongswan", Outside, KILLED),
         case("thread_ended", NoDevice, "west", QUIET, Pocket, "inhouse", Us, &["ended: reading from the TUN device: ", ENDED]),
         case("pluto_killed", Daemon(SIGKILL), "east", QUIET, Pocket, "libreswan", Outside, KILLED),
+        case("pluto_killed_while_it_starts", Daemon(SIGKILL), "west", START, Pocket, "libreswan", Outside, KILLED_EARLY),
         case("pluto_killed_while_it_initiates", Daemon(SIGKILL), "west", BEGIN, Pocket, "libreswan", Outside, KILLED),
         case("pluto_stopped", Daemon(SIGSTOP), "east", QUIET, Pocket, "libreswan", Outside, STOPPED),
         case("iked_killed", Daemon(SIGKILL), "east", QUIET, Pocket, "openiked", Outside, KILLED),
+        case("iked_killed_while_it_starts", Daemon(SIGKILL), "west", START, Pocket, "openiked", Outside, KILLED_EARLY),
         case("iked_killed_while_it_initiates", Daemon(SIGKILL), "west", BEGIN, Pocket, "openiked", Outside, KILLED),
         case("iked_stopped", Daemon(SIGSTOP), "east", QUIET, Pocket, "openiked", Outside, STOPPED),
+        // As a task of a driver would, which nobody waits for.
+        case("panic", Panic, "east", QUIET, Pocket, "inhouse", Us, &["a task of faultlab was given up: panicked at ", "as asked for"]),
         // Not our child: nobody hears of it until the gateway is asked a last time.
         case("process_of_iked_stopped", Helper(SIGSTOP), "east", QUIET, Pocket, "openiked", Peer, &["hangs: waited ", "in vain for "]),
         case("process_of_iked_killed", Helper(SIGKILL), "east", QUIET, Pocket, "openiked", Peer, &["ended with exit status ", ENDED]),
@@ -155,7 +164,10 @@ fn unasked(case: &Case, scenario: &Scenario) -> Result<(), Failed> {
     let result = finished.results.first().ok_or("no result")?;
     let why = || Failed::from(human::explain(result, false));
     let Verdict::Inconclusive(reason) = &result.verdict else { return Err(why()) };
-    let subject = format!("{}'s daemon ({}) ", case.accident.gateway, case.player);
+    let subject = match case.accident.what {
+        Kind::Panic => String::new(),
+        _ => format!("{}'s daemon ({}) ", case.accident.gateway, case.player),
+    };
     if !reason.contains(&subject) || !case.said.iter().all(|words| reason.contains(words)) {
         return Err(format!("the reason does not say {subject:?} and {:?}: {reason}", case.said).into());
     }
@@ -165,7 +177,7 @@ fn unasked(case: &Case, scenario: &Scenario) -> Result<(), Failed> {
         return Err(format!("{:?}, not {:?}: {reason}", trouble.whose, case.whose).into());
     }
     // What was seen until then is kept, and what was not to come is not waited for.
-    let early = !matches!(case.accident.what, Kind::Helper(Signal::SIGSTOP));
+    let early = !matches!(case.accident.what, Kind::Helper(Signal::SIGSTOP) | Kind::Panic);
     if side.packets == 0 && case.accident.moment == QUIET || early && side.elapsed.as_secs() >= 45 {
         return Err(format!("{} packets in {:?}: {reason}", side.packets, side.elapsed).into());
     }
