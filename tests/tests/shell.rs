@@ -168,11 +168,14 @@ fn pretender(cell: &KeptCell, folder: &tempfile::TempDir) -> Result<(), Failed> 
 
 fn a_killed_shell_leaves_nothing(cell: &KeptCell) -> Result<(), Failed> {
     // One in a session of its own, one whose parent has gone, one that ignores what can be ignored.
-    let script = "setsid sleep 9131 & (sleep 9131 &) ; trap '' TERM HUP INT; sleep 9131";
-    let mut shell = cell.shell(&cell.side, &["sh", "-c", script]).spawn()?;
+    // No other run of this test sleeps for as long.
+    let time = format!("9{}", std::process::id());
+    let script = format!("setsid sleep {time} & (sleep {time} &) ; trap '' TERM HUP INT; sleep {time}");
+    let line = format!("sleep\0{time}\0");
+    let mut shell = cell.shell(&cell.side, &["sh", "-c", &script]).spawn()?;
     let mut sleeping: Vec<Process> = Vec::new();
     let started = until("the command runs", || {
-        let sleeps = |p: &Process| std::fs::read(format!("/proc/{}/cmdline", p.pid)).is_ok_and(|line| line == b"sleep\x009131\0");
+        let sleeps = |p: &Process| std::fs::read(format!("/proc/{}/cmdline", p.pid)).is_ok_and(|l| l == line.as_bytes());
         sleeping = all()?.into_iter().filter(sleeps).collect();
         Ok(sleeping.len() == 3)
     });

@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
 use std::process::{Command, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
@@ -27,16 +29,19 @@ pub(super) fn run(mut args: impl Iterator<Item = OsString>) -> Result<ExitStatus
     let mut command = Command::new("/proc/self/exe");
     command.arg(ENTER).arg("--pdeathsig").arg(std::process::id().to_string()).arg("--").args(args).current_dir("/");
     let mut child = command.spawn().map_err(|e| Refusal::new("run a command in the cell", e, busy))?;
+    let over = Arc::new(AtomicBool::new(false));
+    let ending = Arc::clone(&over);
     let watcher = std::thread::Builder::new().name("lifeline".into()).spawn(move || {
         let _ = io::copy(&mut { lifeline }, &mut io::sink());
+        ending.store(true, Ordering::SeqCst);
         end_all();
         std::process::exit(128 + Signal::SIGKILL as i32)
     });
     watcher.map_err(|e| Refusal::new("start a thread", e, busy))?;
     match child.wait() {
-        Ok(status) => Ok(status),
-        // The other thread has waited for it, and ends this process.
-        Err(_) => loop {
+        Ok(status) if !over.load(Ordering::SeqCst) => Ok(status),
+        // The other thread has killed it, and ends this process when nothing else is left.
+        _ => loop {
             std::thread::park();
         },
     }
