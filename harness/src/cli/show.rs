@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::draw;
 use crate::scenario::certificates::Certificates;
 use crate::scenario::model::{Expect, Fault, Health, Must, Plan, Scenario, ScenarioKind, When};
-use crate::scenario::{children, peers, walk};
+use crate::scenario::{children, defaults, peers};
 use crate::schema::{Args, Param, Value, Word};
 use crate::text::shown;
 
@@ -256,7 +256,7 @@ fn arguments(args: &Args, params: &'static [Param]) -> String {
     let mut said: Vec<(&String, &Value)> = args
         .0
         .iter()
-        .filter(|(key, value)| !params.iter().any(|p| p.name == *key && walk::default_value(p).as_ref() == Some(*value)))
+        .filter(|(key, value)| !params.iter().any(|p| p.name == *key && defaults::default_value(p).as_ref() == Some(*value)))
         .collect();
     said.sort_by_key(|(key, _)| order(key));
     said.iter().map(|(key, value)| format!("{key} = {}", toml(value))).collect::<Vec<_>>().join(", ")

@@ -103,7 +103,7 @@ impl Sections<'_, '_> {
                     let help = format!("add `{what}` with {}", super::diag::listed(needed));
                     self.walker.mistake("missing-section", 0..0, format!("the file has no `{what}`"), "", [help]);
                 }
-                let defaults = params.iter().filter_map(|p| Some((p.name.to_owned(), super::walk::default_value(p)?)));
+                let defaults = params.iter().filter_map(|p| Some((p.name.to_owned(), super::defaults::default_value(p)?)));
                 (Args(defaults.collect()), 0..0)
             }
         }

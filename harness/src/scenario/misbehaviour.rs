@@ -295,7 +295,7 @@ fn octets(hex: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::walk::default_value;
+    use crate::scenario::defaults::default_value;
     use crate::schema::Value;
 
     /// A value of a kind that is not its default.

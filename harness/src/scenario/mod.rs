@@ -8,6 +8,7 @@ pub mod certificates;
 mod check;
 mod checked;
 pub(crate) mod children;
+pub(crate) mod defaults;
 pub mod deviations;
 pub mod diag;
 mod floods;

@@ -33,8 +33,8 @@ pub(super) fn options(args: &Args) -> Options {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::defaults::default_value;
     use crate::scenario::gateway::PARAMS;
-    use crate::scenario::walk::default_value;
     use crate::schema::Value;
 
     fn defaults() -> Args {

@@ -10,12 +10,12 @@ use peer::{ChildAction, Connection, EspMode, GatewayConfig, HalfOpen, IkeMode, R
 use super::authentication::{authentication, default_id, method, peer_method};
 use super::certificates::certificates;
 use super::children::children;
+use super::defaults::default_value;
 use super::gateway::PARAMS;
 use super::layout::Layout;
 use super::misbehaviour::misbehave;
 use super::model::{GatewayPlan, Network, Node, Role};
 use super::options::options;
-use super::walk::default_value;
 use crate::schema::{Args, Value};
 
 /// Pre-shared key of every pair that has none of its own.

@@ -214,7 +214,7 @@ mod tests {
     fn every_default_is_valid() {
         fn check(params: &'static [Param]) {
             for param in params {
-                assert!(param.default.is_empty() || super::super::walk::default_value(param).is_some(), "{}", param.name);
+                assert!(param.default.is_empty() || super::super::defaults::default_value(param).is_some(), "{}", param.name);
                 if let Kind::Table(inner) = param.kind {
                     check(inner);
                 }

@@ -32,7 +32,7 @@ impl Source {
         Source { name, id, group, text: Arc::new(text.into()) }
     }
 
-    /// Reads a file, which has at most `MOST` octets.
+    /// Reads a file, which has at most 1 MiB.
     pub fn read(path: &Path) -> std::io::Result<Source> {
         let mut text = String::new();
         File::open(path)?.take(MOST + 1).read_to_string(&mut text)?;

@@ -1,9 +1,9 @@
 //! Checks TOML values against the vocabulary tables and collects every mistake.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::net::IpAddr;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -11,6 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::Source;
+use super::defaults::default_value;
 use super::diag::{Diagnostic, Diagnostics, listed};
 use super::forms::{example, form, form_of, within};
 use super::lines::LineStarts;
@@ -420,28 +421,6 @@ impl<'a> Walker<'a> {
 /// A table of words as the walker takes it.
 pub(super) fn pairs(words: &'static [Word]) -> Vec<(&'static str, &'static [Param])> {
     words.iter().map(|w| (w.name, w.params)).collect()
-}
-
-/// The value a key has when it is absent.
-pub(crate) fn default_value(param: &'static Param) -> Option<Value> {
-    static KNOWN: Mutex<BTreeMap<usize, Option<Value>>> = Mutex::new(BTreeMap::new());
-    if param.default.is_empty() {
-        return None;
-    }
-    // Where it is in memory says which it is, since it stays there. Not held while another default may be asked for.
-    let place = std::ptr::from_ref(param).addr();
-    let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner).get(&place).cloned();
-    known.unwrap_or_else(|| {
-        let value = parsed_default(param);
-        KNOWN.lock().unwrap_or_else(PoisonError::into_inner).insert(place, value.clone());
-        value
-    })
-}
-
-fn parsed_default(param: &'static Param) -> Option<Value> {
-    let source = Source::new("default", param.default);
-    let value = DeValue::parse(&source.text).ok()?;
-    Walker::new(&source, |_| Ok(())).value(param.name, param.kind, &value, true)
 }
 
 /// Whole seconds with a sign.

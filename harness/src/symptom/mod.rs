@@ -46,8 +46,8 @@ mod tests;
 
 use crate::dissect::Capture;
 use crate::event::Event;
+use crate::scenario::defaults::default_value;
 use crate::scenario::model::Plan;
-use crate::scenario::walk::default_value;
 use crate::schema::{Args, Param};
 use crate::time::Timestamp;
 

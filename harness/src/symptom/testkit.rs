@@ -14,8 +14,8 @@ use wire::ike::{Body, Encryption, Message, Payload};
 use super::{Evidence, Finding, Proof, find};
 use crate::dissect::{Capture, Direction, Dns, Esp, Ethernet, Frame, Http, Icmp, Ike, Ip, Layer, Record, Tcp, Udp};
 use crate::event::{Event, StepResult, What};
+use crate::scenario::defaults::default_value;
 use crate::scenario::model::Plan;
-use crate::scenario::walk::default_value;
 use crate::schema::{Args, Kind, Param};
 use crate::time::Timestamp;
 

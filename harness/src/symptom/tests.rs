@@ -1,7 +1,7 @@
 //! What every symptom must keep to.
 
 use super::all;
-use crate::scenario::walk::default_value;
+use crate::scenario::defaults::default_value;
 
 #[test]
 fn codes_are_unique_sorted_and_in_kebab_case() {
