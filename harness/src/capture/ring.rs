@@ -102,10 +102,12 @@ impl How {
 
 /// Frames that wait until they are taken one by one, so that a burst may pass before the capture thread's turn.
 fn slots(taps: usize) -> usize {
-    match taps {
-        0..=MANY => 2048,
-        0..=MOST_RINGS => 512,
-        _ => 256,
+    if taps > MOST_RINGS {
+        256
+    } else if taps > MANY {
+        512
+    } else {
+        2048
     }
 }
 
