@@ -168,9 +168,7 @@ fn found(record: &Record) -> (Vec<u16>, Option<u16>) {
     (notifies, port)
 }
 
-#[test]
-fn keys_that_come_late_open_what_was_captured_before() {
-    let mut dissector = Dissector::new();
+fn captured(dissector: &mut Dissector) -> Capture {
     let records = packets().into_iter().zip(1..).map(|(packet, number)| {
         dissector.dissect(Frame {
             number,
@@ -182,7 +180,31 @@ fn keys_that_come_late_open_what_was_captured_before() {
             data: packet[..].into(),
         })
     });
-    let mut capture = Capture { taps: vec!["wan".to_owned()], records: records.collect() };
+    Capture { taps: vec!["wan".to_owned()], records: records.collect() }
+}
+
+/// As after IKE_INTERMEDIATE (RFC 9370 §2.2.2), an SA has several sets.
+#[test]
+fn of_several_sets_of_keys_integrity_shows_which() {
+    let other = |k: &Ikev2Keys| {
+        let mut other = k.clone();
+        [&mut other.sk_ei, &mut other.sk_er, &mut other.sk_ai, &mut other.sk_ar].into_iter().flatten().for_each(|octet| *octet ^= 0x55);
+        other
+    };
+    let mut several = keys();
+    several.ikev2 = several.ikev2.iter().flat_map(|k| [other(k), k.clone(), other(k)]).collect();
+    let mut dissector = Dissector::new();
+    let mut capture = captured(&mut dissector);
+    dissector.set_keys(&several);
+    dissector.redissect(&mut capture);
+    let opened = capture.records[8..10].iter().map(|r| r.ike().unwrap().message.encryption);
+    assert_eq!(opened.collect::<Vec<_>>(), [Encryption::Decrypted; 2]);
+}
+
+#[test]
+fn keys_that_come_late_open_what_was_captured_before() {
+    let mut dissector = Dissector::new();
+    let mut capture = captured(&mut dissector);
     assert!(capture.records[4..10].iter().all(|r| r.ike().unwrap().message.encryption == Encryption::Opaque));
     dissector.set_keys(&keys());
     assert_eq!(dissector.redissect(&mut capture), 8);
