@@ -107,7 +107,16 @@ fn frames() -> Vec<Vec<u8>> {
     // Charon's keepalive on UDP/500.
     list.push(ip4(17, 0, 64, &udp(500, 500, &[0xff])));
     list.extend(other_exchanges().map(|message| ip4(17, 0, 64, &udp(500, 500, &message))));
+    list.extend([4, 5, 400].map(|beyond| ip4(17, 0, 64, &udp(500, 500, &longer(sa_init(), beyond)))));
+    list.push(ip4(17, 0, 64, &udp(500, 500, &ike(0x30, 34, 0x08, 0, &[]))));
     list
+}
+
+/// A message whose header claims so many octets more than there are.
+fn longer(mut message: Vec<u8>, beyond: u32) -> Vec<u8> {
+    let length = message.len() as u32 + beyond;
+    message[24..28].copy_from_slice(&length.to_be_bytes());
+    message
 }
 
 fn ethernet(kind: u16, payload: &[u8]) -> Vec<u8> {
