@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::case::{Accident, Case, Scarce};
-use super::run::{Ending, Hit, PROGRAM, words};
+use super::run::{Ending, Hit, PROGRAM, Place, words};
 
 /// Processes without which a side cannot go on.
 const VITAL: [&str; 10] =
@@ -78,10 +78,13 @@ fn cells(case: &Case) -> usize {
 
 /// Had the side of the process that was hit come to its end already?
 fn was_over(hit: &Hit, evidence: &Path) -> bool {
-    match &hit.events {
-        Some(events) => judging(events).is_some_and(|at| at <= hit.when),
-        // A process outside of the cell, or one of a pocket, whose evidence comes at once, before its report.
-        None => files(evidence, "verdict.json").iter().any(|file| written(file).is_some_and(|at| at <= hit.when)),
+    match &hit.place {
+        Place::Host(events) => judging(events).is_some_and(|at| at <= hit.when),
+        // Its evidence comes at once, before its report.
+        Place::Pocket(folder) => written(&folder.join("verdict.json")).is_some_and(|at| at <= hit.when),
+        // Without its answer there is no verdict.
+        Place::Probe => true,
+        Place::Elsewhere => files(evidence, "verdict.json").iter().any(|file| written(file).is_some_and(|at| at <= hit.when)),
     }
 }
 

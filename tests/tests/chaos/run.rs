@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
+use faultlab::world::pocket::Pocket;
 use libtest_mimic::Failed;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
@@ -38,6 +39,19 @@ pub struct Ending {
     pub left: Vec<String>,
 }
 
+/// What a process belongs to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A cell of the host world whose side has this event stream.
+    Host(PathBuf),
+    /// A pocket with this evidence folder.
+    Pocket(PathBuf),
+    /// A pocket without evidence, which is asked what it can do. When it has answered, nobody needs it.
+    Probe,
+    /// Nothing of these.
+    Elsewhere,
+}
+
 /// The process that was hit.
 #[derive(Debug)]
 pub struct Hit {
@@ -46,8 +60,8 @@ pub struct Hit {
     pub when: SystemTime,
     /// It ended of it.
     pub ended: bool,
-    /// The event stream of its side, when it is one of a cell of the host world.
-    pub events: Option<PathBuf>,
+    /// Where it belongs.
+    pub place: Place,
 }
 
 /// Runs the case below `base`, an empty folder. `takes`: what the subject takes without an accident.
@@ -186,7 +200,7 @@ fn inflict(case: &Case, child: &Child) -> Result<Option<Hit>, Failed> {
         Accident::Kill(signal) => (signal, true),
         _ => (Signal::SIGSTOP, false),
     };
-    let events = events_of(process, child.id())?;
+    let place = place_of(process, child.id())?;
     let when = SystemTime::now();
     if kill(pid(process.pid), signal).is_err() {
         return Ok(None);
@@ -200,7 +214,7 @@ fn inflict(case: &Case, child: &Child) -> Result<Option<Hit>, Failed> {
         ended = state(process).is_none_or(|s| s == 'Z');
         std::thread::park_timeout(Duration::from_millis(1));
     }
-    Ok(Some(Hit { role, pid: process.pid, when, ended, events }))
+    Ok(Some(Hit { role, pid: process.pid, when, ended, place }))
 }
 
 /// The name of a process; of our own, what it is there for.
@@ -213,16 +227,21 @@ fn role(process: &Process) -> String {
     }
 }
 
-/// The event stream that is open in the process or in what has started it.
-fn events_of(process: &Process, top: u32) -> Result<Option<PathBuf>, Failed> {
+/// By the event stream that is open in the process or in what has started it, or by the settings of the pocket that has.
+fn place_of(process: &Process, top: u32) -> Result<Place, Failed> {
     let all = processes::all()?;
     let parent = |pid: &u32| all.iter().find(|p| p.pid == *pid).map(|p| p.parent);
     let line = std::iter::successors(Some(process.pid), parent).take(10).take_while(|p| *p != top);
-    let open = |pid: u32| {
-        let fds = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
-        fds.flatten().filter_map(|f| std::fs::read_link(f.path()).ok()).find(|p| p.ends_with("events.jsonl"))
+    let of = |pid: u32| {
+        let command = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        let settings = command.split(|b| *b == 0).find_map(|word| serde_json::from_slice::<Pocket>(word).ok());
+        if let Some(pocket) = settings {
+            return Some(pocket.share.map_or(Place::Probe, Place::Pocket));
+        }
+        let mut fds = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten().filter_map(|f| std::fs::read_link(f.path()).ok());
+        fds.find(|p| p.ends_with("events.jsonl")).map(Place::Host)
     };
-    Ok(line.filter_map(open).next())
+    Ok(line.filter_map(of).next().unwrap_or(Place::Elsewhere))
 }
 
 fn state(process: &Process) -> Option<char> {
