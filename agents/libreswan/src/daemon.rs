@@ -37,7 +37,7 @@ pub(crate) struct Daemon {
     journal: Journal,
     pid: Option<Pid>,
     /// The status in words once the process has ended.
-    ended: watch::Receiver<Option<String>>,
+    ended: watch::Receiver<Option<Ending>>,
     /// Set when the end is our wish.
     expected: watch::Sender<bool>,
 }
@@ -95,14 +95,13 @@ impl Daemon {
         let (events, dir, config, log) = (launch.events.clone(), launch.dir.clone(), launch.config.clone(), journal.clone());
         tokio::spawn(async move {
             let ending = Ending::of(child.wait().await);
-            let status = ending.status.clone();
             log.catch_up();
             let asked = *is_expected.borrow();
-            if let Some(what) = ending.news(asked, || last_words(&dir, &config)) {
+            if let Some(what) = ending.clone().news(asked, || last_words(&dir, &config)) {
                 // The harness may have stopped listening; nobody else is interested.
                 let _ = events.send(GatewayEvent { gateway: config.name.clone(), what });
             }
-            let _ = tell_end.send(Some(status));
+            let _ = tell_end.send(Some(ending));
         });
         let daemon = Daemon { name, dir: launch.dir.clone(), found: found.clone(), journal: journal.clone(), pid, ended, expected };
         daemon.within(READY, "pluto to serve its control socket", daemon.until_served()).await?;
@@ -190,8 +189,8 @@ impl Daemon {
     }
 
     fn died(&self) -> DriverError {
-        let status = self.ended.borrow().clone().unwrap_or_else(|| "not waited for".into());
-        DriverError::Died { gateway: self.name.clone(), status, last: self.last_words() }
+        let ending = self.ended.borrow().clone().unwrap_or_else(|| Ending::in_words("not waited for"));
+        DriverError::Died { gateway: self.name.clone(), ending, last: self.last_words() }
     }
 
     /// The last line of the log, or of what was said before there was one.

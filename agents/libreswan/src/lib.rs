@@ -24,7 +24,7 @@ mod proposals;
 mod track;
 
 use async_trait::async_trait;
-use peer::{Driver, DriverError, Gateway, GatewayConfig, Launch, Missing, Place, Probe};
+use peer::{Driver, DriverError, Gateway, GatewayConfig, Launch, Place, Probe};
 use tokio::sync::OnceCell;
 
 use probe::Found;
@@ -32,17 +32,17 @@ use probe::Found;
 /// Driver of libreswan's `pluto`.
 #[derive(Debug, Default)]
 pub struct Libreswan {
-    found: OnceCell<Result<Found, Missing>>,
+    found: OnceCell<Found>,
 }
 
 impl Libreswan {
-    /// A driver that looks for the daemon when first asked, and once.
+    /// A driver that looks for the daemon when first asked, until it has found it.
     pub fn new() -> Libreswan {
         Libreswan::default()
     }
 
-    async fn found(&self, place: &Place) -> Result<&Found, Missing> {
-        self.found.get_or_init(|| probe::find(place)).await.as_ref().map_err(Missing::clone)
+    async fn found(&self, place: &Place) -> Result<&Found, DriverError> {
+        self.found.get_or_try_init(|| probe::find(place)).await
     }
 }
 
@@ -60,7 +60,7 @@ impl Driver for Libreswan {
     fn remember(&self, probe: &Probe) {
         if let Ok(found) = serde_json::from_str(&probe.found) {
             // What was found here already is as good.
-            let _ = self.found.set(Ok(found));
+            let _ = self.found.set(found);
         }
     }
 

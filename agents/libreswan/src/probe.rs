@@ -1,13 +1,12 @@
 //! Is pluto here, which one, and can this kernel carry its ESP?
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
-use peer::{Capability, DriverError, Home, IkeMode, KernelSa, Missing, Place, Probe, ROOTS_COMMAND};
+use peer::{Capability, DriverError, Home, IkeMode, KernelSa, Missing, Place, Probe, ROOTS_COMMAND, ask_program};
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
-use crate::daemon::run;
+use crate::daemon::io_error;
 use crate::gateway::Pluto;
 
 /// Where distributions install the daemon; strongSwan has used the second folder too.
@@ -68,14 +67,14 @@ impl Found {
 }
 
 /// Looks for the daemon; asks it for its version and words, and the kernel for ESP.
-pub(crate) async fn find(place: &Place) -> Result<Found, Missing> {
+pub(crate) async fn find(place: &Place) -> Result<Found, DriverError> {
     let mut first_trouble = None;
     for home in Home::candidates("libreswan") {
         for programs in INSTALLED.map(PathBuf::from) {
             if !home.file(programs.join("pluto")).is_file() {
                 continue;
             }
-            match version(&home, &programs).await {
+            match version(&home, &programs).await? {
                 Ok(version) => return complete(home, programs, version, place).await,
                 // What is of another make is passed over in silence: it is another driver's.
                 Err(_) if !home.is_private() => {}
@@ -86,26 +85,24 @@ pub(crate) async fn find(place: &Place) -> Result<Found, Missing> {
             }
         }
     }
-    Err(first_trouble.unwrap_or_else(|| Missing {
-        what: "libreswan's pluto is neither installed nor in a private root".into(),
-        hint: ROOTS_COMMAND.into(),
-    }))
+    let nowhere = || Missing { what: "libreswan's pluto is neither installed nor in a private root".into(), hint: ROOTS_COMMAND.into() };
+    Err(first_trouble.unwrap_or_else(nowhere).into())
 }
 
-async fn complete(home: Home, programs: PathBuf, version: String, place: &Place) -> Result<Found, Missing> {
+async fn complete(home: Home, programs: PathBuf, version: String, place: &Place) -> Result<Found, DriverError> {
     for needed in ["whack", "addconn"] {
         if !home.file(programs.join(needed)).is_file() {
-            return Err(Missing { what: format!("the libreswan of {} has no {needed}", home.describe()), hint: home.remedy() });
+            return Err(Missing { what: format!("the libreswan of {} has no {needed}", home.describe()), hint: home.remedy() }.into());
         }
     }
-    KernelSa::Esp.accepted(place).await.map_err(|said| Missing {
-        what: format!("libreswan needs a kernel with ESP (XFRM): {said}"),
-        hint: "use a kernel with CONFIG_XFRM_USER and CONFIG_INET_ESP (modprobe esp4), or the pocket world".into(),
-    })?;
-    let ah = KernelSa::Ah.accepted(place).await.is_ok();
-    let ipcomp = KernelSa::Ipcomp.accepted(place).await.is_ok();
+    if let Some(said) = KernelSa::Esp.refusal(place).await? {
+        let hint = "use a kernel with CONFIG_XFRM_USER and CONFIG_INET_ESP (modprobe esp4), or the pocket world".into();
+        return Err(Missing { what: format!("libreswan needs a kernel with ESP (XFRM): {said}"), hint }.into());
+    }
+    let ah = KernelSa::Ah.refusal(place).await?.is_none();
+    let ipcomp = KernelSa::Ipcomp.refusal(place).await?.is_none();
     let mut found = Found { home, programs, version, dialect: Dialect::New, ah, ipcomp };
-    if !understands(&found, place, "keyexchange=ikev2").await.map_err(|e| broken(&found, &e.to_string()))? {
+    if !understands(&found, place, "keyexchange=ikev2").await.map_err(|e| e.of_probe(|e| broken(&found, &e.to_string())))? {
         found.dialect = Dialect::Old;
     }
     Ok(found)
@@ -119,11 +116,13 @@ fn broken(found: &Found, what: &str) -> Missing {
 }
 
 /// Returns whether the parser of the configuration knows a line of a connection.
-async fn understands(found: &Found, place: &Place, line: &str) -> std::io::Result<bool> {
-    std::fs::create_dir_all(&place.dir)?;
+async fn understands(found: &Found, place: &Place, line: &str) -> Result<bool, DriverError> {
     let file = place.dir.join("words.conf");
-    std::fs::write(&file, format!("config setup\n\nconn words\n    {line}\n"))?;
-    Ok(run(found.command("addconn").arg("--config").arg(&file).arg("--checkconfig")).await?.success)
+    let text = format!("config setup\n\nconn words\n    {line}\n");
+    let written = std::fs::create_dir_all(&place.dir).and_then(|()| std::fs::write(&file, text));
+    written.map_err(|e| io_error("probe", "writing words.conf", e))?;
+    let mut command = found.command("addconn");
+    Ok(ask_program("addconn --checkconfig", command.arg("--config").arg(&file).arg("--checkconfig")).await?.status.success())
 }
 
 /// Starts the daemon and loads connections. Returns whether it takes IKEv1.
@@ -141,13 +140,16 @@ async fn load(found: &Found, place: &Place, versions: &[IkeMode]) -> Result<(), 
     peer::Gateway::stop(&mut pluto, true).await
 }
 
-/// `Libreswan 4.10 IKEv2 IKEv1 XFRM …` becomes `4.10`.
-async fn version(home: &Home, programs: &Path) -> Result<String, String> {
+/// `Libreswan 4.10 IKEv2 IKEv1 XFRM …` becomes `4.10`. Returns the program's words when they are others.
+async fn version(home: &Home, programs: &Path) -> Result<Result<String, String>, DriverError> {
     let mut command = home.command(programs.join("pluto"));
-    let told = command.arg("--version").stdin(Stdio::null()).kill_on_drop(true).output().await.map_err(|e| e.to_string())?;
+    let told = match ask_program("pluto --version", command.arg("--version")).await {
+        Err(e) if !e.is_accident() => return Ok(Err(e.to_string())),
+        told => told?,
+    };
     let text = String::from_utf8_lossy(&told.stdout);
     match text.strip_prefix("Libreswan ").and_then(|t| t.split_whitespace().next()) {
-        Some(version) => Ok(version.to_owned()),
-        None => Err(format!("{}{}", text.trim(), String::from_utf8_lossy(&told.stderr).trim())),
+        Some(version) => Ok(Ok(version.to_owned())),
+        None => Ok(Err(format!("{}{}", text.trim(), String::from_utf8_lossy(&told.stderr).trim()))),
     }
 }

@@ -80,7 +80,7 @@ pub(crate) struct Daemon {
     pub(crate) books: Books,
     pid: Option<Pid>,
     /// The status in words once the parent process has ended and everything that it said was read.
-    ended: watch::Receiver<Option<String>>,
+    ended: watch::Receiver<Option<Ending>>,
     /// Set when the end is our wish.
     expected: watch::Sender<bool>,
 }
@@ -117,15 +117,14 @@ impl Daemon {
         let launched = Arc::clone(launch);
         tokio::spawn(async move {
             let ending = Ending::of(child.wait().await);
-            let status = ending.status.clone();
             // The children notice the end and close the log.
             let _ = timeout_at(Instant::now() + ANSWER, all_read).await;
             let asked = *is_expected.borrow();
-            if let Some(what) = ending.news(asked, || last_lines(&launched.dir.join(LOG), &launched.config, |_| true)) {
+            if let Some(what) = ending.clone().news(asked, || last_lines(&launched.dir.join(LOG), &launched.config, |_| true)) {
                 // The harness may have stopped listening; nobody else is interested.
                 let _ = launched.events.send(GatewayEvent { gateway: launched.config.name.clone(), what });
             }
-            let _ = tell_end.send(Some(status));
+            let _ = tell_end.send(Some(ending));
         });
         let daemon = Daemon { launch: launch.clone(), found: found.clone(), books, pid, ended, expected };
         let ready = daemon.within(READY, "iked to read its configuration and open its sockets", |t| t.ready.then_some(())).await;
@@ -189,8 +188,8 @@ impl Daemon {
     }
 
     pub(crate) fn died(&self) -> DriverError {
-        let status = self.ended.borrow().clone().unwrap_or_else(|| "not waited for".into());
-        DriverError::Died { gateway: self.name().to_owned(), status, last: last_line(&self.launch.dir) }
+        let ending = self.ended.borrow().clone().unwrap_or_else(|| Ending::in_words("not waited for"));
+        DriverError::Died { gateway: self.name().to_owned(), ending, last: last_line(&self.launch.dir) }
     }
 
     /// Ends the processes and waits for that.

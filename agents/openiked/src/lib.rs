@@ -20,7 +20,7 @@ mod probe;
 mod traps;
 
 use async_trait::async_trait;
-use peer::{Driver, DriverError, Gateway, GatewayConfig, Launch, Missing, Place, Probe};
+use peer::{Driver, DriverError, Gateway, GatewayConfig, Launch, Place, Probe};
 use tokio::sync::OnceCell;
 
 use probe::Found;
@@ -28,17 +28,17 @@ use probe::Found;
 /// Driver of OpenIKED's `iked`.
 #[derive(Debug, Default)]
 pub struct OpenIked {
-    found: OnceCell<Result<Found, Missing>>,
+    found: OnceCell<Found>,
 }
 
 impl OpenIked {
-    /// A driver that looks for the daemon when first asked, and once.
+    /// A driver that looks for the daemon when first asked, until it has found it.
     pub fn new() -> OpenIked {
         OpenIked::default()
     }
 
-    async fn found(&self, place: &Place) -> Result<&Found, Missing> {
-        self.found.get_or_init(|| probe::find(place)).await.as_ref().map_err(Missing::clone)
+    async fn found(&self, place: &Place) -> Result<&Found, DriverError> {
+        self.found.get_or_try_init(|| probe::find(place)).await
     }
 }
 
@@ -57,7 +57,7 @@ impl Driver for OpenIked {
     fn remember(&self, probe: &Probe) {
         if let Ok(found) = serde_json::from_str(&probe.found) {
             // What was found here already is as good.
-            let _ = self.found.set(Ok(found));
+            let _ = self.found.set(found);
         }
     }
 

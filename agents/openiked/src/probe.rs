@@ -2,9 +2,8 @@
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
-use std::process::Stdio;
 
-use peer::{Capability, DriverError, Home, IkeMode, KernelSa, Missing, Place, Probe, ROOTS_COMMAND};
+use peer::{Capability, DriverError, Home, IkeMode, KernelSa, Missing, Place, Probe, ROOTS_COMMAND, ask_program};
 use rustix::net::{AddressFamily, Protocol, RawProtocol, SocketType};
 use serde::{Deserialize, Serialize};
 
@@ -39,27 +38,29 @@ impl Found {
 }
 
 /// Looks for the daemon, then asks the process and the kernel for what it needs.
-pub(crate) async fn find(place: &Place) -> Result<Found, Missing> {
+pub(crate) async fn find(place: &Place) -> Result<Found, DriverError> {
     let found = find_program().await?;
     privilege_separation()?;
     pf_key()?;
-    KernelSa::Esp.accepted(place).await.map_err(|said| Missing {
-        what: format!("this kernel has no ESP: {said}"),
-        hint: "modprobe esp4 esp6, or use a kernel with CONFIG_INET_ESP".into(),
-    })?;
-    Ok(found)
+    match KernelSa::Esp.refusal(place).await? {
+        None => Ok(found),
+        Some(said) => {
+            let hint = "modprobe esp4 esp6, or use a kernel with CONFIG_INET_ESP".into();
+            Err(Missing { what: format!("this kernel has no ESP: {said}"), hint }.into())
+        }
+    }
 }
 
-async fn find_program() -> Result<Found, Missing> {
+async fn find_program() -> Result<Found, DriverError> {
     let home = Home::candidates("openiked").into_iter().find(|home| home.file(IKED).is_file());
     let home = home
         .ok_or_else(|| Missing { what: "OpenIKED's iked is neither installed nor in a private root".into(), hint: ROOTS_COMMAND.into() })?;
     let bad = |what: String| Missing { what: format!("the iked of {} {what}", home.describe()), hint: home.remedy() };
     if !home.file(IKECTL).is_file() {
-        return Err(bad("comes without ikectl".into()));
+        return Err(bad("comes without ikectl".into()).into());
     }
-    let told = home.command(IKED).arg("-V").stdin(Stdio::null()).kill_on_drop(true).output().await;
-    let told = told.map_err(|e| bad(format!("does not run: {e}")))?;
+    let told = ask_program("iked -V", home.command(IKED).arg("-V")).await;
+    let told = told.map_err(|e| e.of_probe(|e| bad(format!("does not run: {e}"))))?;
     // "OpenIKED 7.2"
     let text = [told.stdout, told.stderr].concat();
     let text = String::from_utf8_lossy(&text);
@@ -68,7 +69,7 @@ async fn find_program() -> Result<Found, Missing> {
             let version = version.to_owned();
             Ok(Found { home, iked: IKED.into(), ikectl: IKECTL.into(), version })
         }
-        _ => Err(bad(format!("does not run: it says {:?}", text.trim()))),
+        _ => Err(bad(format!("does not run: it says {:?}", text.trim())).into()),
     }
 }
 

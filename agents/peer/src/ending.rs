@@ -44,8 +44,13 @@ impl Ending {
                 let words = status.to_string().replacen(": ", " ", 1);
                 Ending { status: words, crash, killed: status.signal().is_some() && !crash }
             }
-            Err(e) => Ending { status: format!("an unknown status ({e})"), crash: false, killed: false },
+            Err(e) => Ending::in_words(format!("an unknown status ({e})")),
         }
+    }
+
+    /// Of something that is no process, or of what nobody has waited for.
+    pub fn in_words(status: impl Into<String>) -> Ending {
+        Ending { status: status.into(), crash: false, killed: false }
     }
 
     /// Returns what is to be told of it. `asked`: it was our wish, and only a crash is news.

@@ -12,6 +12,7 @@ mod keys;
 mod misbehave;
 mod options;
 mod private;
+mod program;
 mod roots;
 mod secret;
 mod shortage;
@@ -26,6 +27,7 @@ pub use keys::*;
 pub use misbehave::*;
 pub use options::*;
 pub use private::*;
+pub use program::*;
 pub use roots::*;
 pub use secret::*;
 pub use shortage::*;
@@ -121,12 +123,12 @@ pub enum DriverError {
         last: String,
     },
     /// The daemon ended by itself.
-    #[error("{gateway}: daemon ended: {status}; last log line: {last}")]
+    #[error("{gateway}: daemon ended: {}; last log line: {last}", ending.status)]
     Died {
         /// Gateway's node name.
         gateway: String,
-        /// Exit status.
-        status: String,
+        /// How.
+        ending: Ending,
         /// The log's last line.
         last: String,
     },
@@ -292,15 +294,18 @@ impl DriverError {
     /// Returns whether it says nothing about what the implementation can do: the daemon crashed or was killed, or hung.
     pub fn is_accident(&self) -> bool {
         match self {
-            // As the standard library words the status of a process: "signal: 9 (SIGKILL)".
-            DriverError::Died { status, .. } => status.starts_with("signal: "),
+            DriverError::Died { ending, .. } => ending.crash || ending.killed,
             DriverError::Timeout { .. } => true,
-            DriverError::Io { source, .. } => {
-                use std::io::ErrorKind::{BrokenPipe, ConnectionRefused, ConnectionReset, UnexpectedEof};
-                matches!(source.kind(), BrokenPipe | ConnectionRefused | ConnectionReset | UnexpectedEof) || is_shortage_at_start(source)
-            }
+            DriverError::Io { source, .. } => self.is_broken_connection() || is_shortage_at_start(source),
             DriverError::Missing(_) | DriverError::Refused { .. } => false,
         }
+    }
+
+    /// Returns whether the daemon has broken off what it was asked.
+    pub fn is_broken_connection(&self) -> bool {
+        use std::io::ErrorKind::{BrokenPipe, ConnectionRefused, ConnectionReset, UnexpectedEof};
+        let DriverError::Io { source, .. } = self else { return false };
+        matches!(source.kind(), BrokenPipe | ConnectionRefused | ConnectionReset | UnexpectedEof)
     }
 
     /// The error of a probe: what is missing, unless it was an accident.
@@ -381,16 +386,18 @@ pub trait Gateway: Send {
 mod tests {
     use super::*;
 
-    fn died(status: &str) -> DriverError {
-        DriverError::Died { gateway: "probe".into(), status: status.into(), last: String::new() }
+    fn died(wait_status: i32) -> DriverError {
+        let ending = Ending::of(Ok(std::os::unix::process::ExitStatusExt::from_raw(wait_status)));
+        DriverError::Died { gateway: "probe".into(), ending, last: String::new() }
     }
 
     #[test]
     fn a_probe_that_was_killed_says_nothing_about_what_is_missing() {
         let missing = |e: &DriverError| Missing { what: e.to_string(), hint: String::new() };
         let of = |e: DriverError| e.of_probe(missing);
-        assert!(matches!(of(died("signal: 9 (SIGKILL)")), DriverError::Died { .. }));
-        assert!(matches!(of(died("exit status: 66")), DriverError::Missing(_)), "its own words say why");
+        // SIGKILL, SIGSEGV; exit status 66.
+        assert!(matches!(of(died(9)), DriverError::Died { .. }) && matches!(of(died(11)), DriverError::Died { .. }));
+        assert!(matches!(of(died(66 << 8)), DriverError::Missing(_)), "its own words say why");
         let io = |code| DriverError::Io { gateway: "probe".into(), doing: "VICI".into(), source: std::io::Error::from_raw_os_error(code) };
         // ECONNRESET, EMFILE; ENOENT.
         assert!(io(104).is_accident() && io(24).is_accident() && !io(2).is_accident());

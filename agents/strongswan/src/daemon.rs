@@ -29,7 +29,7 @@ pub(crate) struct Daemon {
     dir: PathBuf,
     pid: Option<Pid>,
     /// The status in words once the process has ended.
-    ended: watch::Receiver<Option<String>>,
+    ended: watch::Receiver<Option<Ending>>,
     /// Set when the end is our wish.
     expected: watch::Sender<bool>,
 }
@@ -69,13 +69,12 @@ impl Daemon {
         let (events, dir, config) = (launch.events.clone(), launch.dir.clone(), launch.config.clone());
         tokio::spawn(async move {
             let ending = Ending::of(child.wait().await);
-            let status = ending.status.clone();
             let asked = *is_expected.borrow();
-            if let Some(what) = ending.news(asked, || last_words(&dir, &config)) {
+            if let Some(what) = ending.clone().news(asked, || last_words(&dir, &config)) {
                 // The harness may have stopped listening; nobody else is interested.
                 let _ = events.send(GatewayEvent { gateway: config.name.clone(), what });
             }
-            let _ = tell_end.send(Some(status));
+            let _ = tell_end.send(Some(ending));
         });
         let daemon = Daemon { name, dir: launch.dir.clone(), pid, ended, expected };
         daemon.connect(READY).await?;
@@ -158,8 +157,8 @@ impl Daemon {
     }
 
     fn died(&self) -> DriverError {
-        let status = self.ended.borrow().clone().unwrap_or_else(|| "not waited for".into());
-        DriverError::Died { gateway: self.name.clone(), status, last: last_line(&self.dir) }
+        let ending = self.ended.borrow().clone().unwrap_or_else(|| Ending::in_words("not waited for"));
+        DriverError::Died { gateway: self.name.clone(), ending, last: last_line(&self.dir) }
     }
 
     /// Ends the process and waits for that.

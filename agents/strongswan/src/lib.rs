@@ -27,7 +27,7 @@ mod traps;
 mod vici;
 
 use async_trait::async_trait;
-use peer::{Driver, DriverError, Gateway, Launch, Missing, Place, Probe};
+use peer::{Driver, DriverError, Gateway, Launch, Place, Probe};
 use tokio::sync::OnceCell;
 
 use probe::Found;
@@ -36,17 +36,17 @@ pub use probe::tun;
 /// Driver of strongSwan's `charon`.
 #[derive(Debug, Default)]
 pub struct StrongSwan {
-    found: OnceCell<Result<Found, Missing>>,
+    found: OnceCell<Found>,
 }
 
 impl StrongSwan {
-    /// A driver that looks for the daemon when first asked, and once.
+    /// A driver that looks for the daemon when first asked, until it has found it.
     pub fn new() -> StrongSwan {
         StrongSwan::default()
     }
 
-    async fn found(&self, place: &Place) -> Result<&Found, Missing> {
-        self.found.get_or_init(|| probe::find(place)).await.as_ref().map_err(Missing::clone)
+    async fn found(&self, place: &Place) -> Result<&Found, DriverError> {
+        self.found.get_or_try_init(|| probe::find(place)).await
     }
 }
 
@@ -64,7 +64,7 @@ impl Driver for StrongSwan {
     fn remember(&self, probe: &Probe) {
         if let Ok(found) = serde_json::from_str(&probe.found) {
             // What was found here already is as good.
-            let _ = self.found.set(Ok(found));
+            let _ = self.found.set(found);
         }
     }
 

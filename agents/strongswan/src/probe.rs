@@ -4,9 +4,8 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
-use peer::{Capability, DriverError, Home, KernelSa, Missing, Place, Probe, ROOTS_COMMAND};
+use peer::{Capability, DriverError, Home, KernelSa, Missing, Place, Probe, ROOTS_COMMAND, ask_program};
 use serde::{Deserialize, Serialize};
 
 use crate::answers::{self, Answers};
@@ -83,7 +82,7 @@ impl Found {
 }
 
 /// Looks for the daemon, and asks the kernel for ESP.
-pub(crate) async fn find(place: &Place) -> Result<Found, Missing> {
+pub(crate) async fn find(place: &Place) -> Result<Found, DriverError> {
     let in_path = std::env::var_os("PATH").map(|path| std::env::split_paths(&path).map(|d| d.join("charon")).collect::<Vec<_>>());
     let in_path = in_path.unwrap_or_default();
     let found = Home::candidates("strongswan").into_iter().find_map(|home| {
@@ -97,13 +96,13 @@ pub(crate) async fn find(place: &Place) -> Result<Found, Missing> {
     let plugins = plugins(&home, &program);
     for needed in ["vici", "kernel-netlink", "socket-default", "openssl"] {
         if !plugins.iter().any(|p| p == needed) {
-            return Err(missing(&format!("the charon of {} has no plugin {needed}", home.describe())));
+            return Err(missing(&format!("the charon of {} has no plugin {needed}", home.describe())).into());
         }
     }
-    let data_path = if KernelSa::Esp.accepted(place).await.is_ok() {
-        DataPath::Kernel { ah: KernelSa::Ah.accepted(place).await.is_ok() }
+    let data_path = if KernelSa::Esp.refusal(place).await?.is_none() {
+        DataPath::Kernel { ah: KernelSa::Ah.refusal(place).await?.is_none() }
     } else if !plugins.iter().any(|p| p == "kernel-libipsec") {
-        return Err(missing(&format!("this kernel has no ESP, and the charon of {} has no plugin kernel-libipsec", home.describe())));
+        return Err(missing(&format!("this kernel has no ESP, and the charon of {} has no plugin kernel-libipsec", home.describe())).into());
     } else {
         tun().map_err(|e| Missing {
             what: format!("this kernel has no ESP, and kernel-libipsec needs /dev/net/tun: {e}"),
@@ -135,7 +134,7 @@ fn missing(what: &str) -> Missing {
     Missing { what: what.into(), hint: ROOTS_COMMAND.into() }
 }
 
-async fn version(home: &Home, program: &Path, place: &Place) -> Result<String, Missing> {
+async fn version(home: &Home, program: &Path, place: &Place) -> Result<String, DriverError> {
     let bad = |what: String| Missing { what: format!("the charon of {} {what}", home.describe()), hint: home.remedy() };
     let mut command = home.command(program);
     if home.is_private() {
@@ -146,13 +145,13 @@ async fn version(home: &Home, program: &Path, place: &Place) -> Result<String, M
         written.map_err(|e| bad(format!("cannot be asked: {}: {e}", settings.display())))?;
         command.env("STRONGSWAN_CONF", settings);
     }
-    let told = command.arg("--version").stdin(Stdio::null()).kill_on_drop(true).output().await;
-    let told = told.map_err(|e| bad(format!("does not run: {e}")))?;
+    let told = ask_program("charon --version", command.arg("--version")).await;
+    let told = told.map_err(|e| e.of_probe(|e| bad(format!("does not run: {e}"))))?;
     let text = String::from_utf8_lossy(&told.stdout);
     // "Linux strongSwan 5.9.8"
     match text.split_once("strongSwan").map(|(_, v)| v.trim()) {
         Some(v) if !v.is_empty() => Ok(v.lines().next().unwrap_or(v).to_owned()),
-        _ => Err(bad(format!("does not run: it says {:?}", format!("{}{}", text, String::from_utf8_lossy(&told.stderr)).trim()))),
+        _ => Err(bad(format!("does not run: it says {:?}", format!("{}{}", text, String::from_utf8_lossy(&told.stderr)).trim())).into()),
     }
 }
 

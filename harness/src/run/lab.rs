@@ -288,7 +288,9 @@ pub fn driver_trouble(e: &DriverError) -> Trouble {
     let whose = match e {
         DriverError::Missing(_) => Whose::Machine,
         DriverError::Refused { .. } => Whose::Scenario,
+        DriverError::Died { ending, .. } if ending.killed => Whose::Outside,
         DriverError::Timeout { .. } | DriverError::Died { .. } => Whose::Peer,
+        DriverError::Io { .. } if e.is_broken_connection() => Whose::Peer,
         DriverError::Io { .. } => Whose::Machine,
     };
     trouble(whose, e.to_string())

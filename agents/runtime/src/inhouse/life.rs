@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use peer::{DriverError, GatewayConfig, GatewayEvent, GatewayEventKind, last_lines};
+use peer::{DriverError, Ending, GatewayConfig, GatewayEvent, GatewayEventKind, last_lines};
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
@@ -76,7 +76,7 @@ impl Life {
     }
 
     pub(crate) fn died(&self, dir: &Path) -> DriverError {
-        DriverError::Died { gateway: self.name.clone(), status: self.status(), last: last_line(dir) }
+        DriverError::Died { gateway: self.name.clone(), ending: Ending::in_words(self.status()), last: last_line(dir) }
     }
 
     /// Asks and waits; `None`: it has ended.
