@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use peer::{DriverError, Ending, GatewayConfig, GatewayEvent, Launch, append_private, last_lines};
+use peer::{DriverError, Ending, GatewayConfig, Launch, append_private, last_lines};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::net::UnixStream;
 use tokio::process::Command;
@@ -97,10 +97,7 @@ impl Daemon {
             let ending = Ending::of(child.wait().await);
             log.catch_up();
             let asked = *is_expected.borrow();
-            if let Some(what) = ending.clone().news(asked, || last_words(&dir, &config)) {
-                // The harness may have stopped listening; nobody else is interested.
-                let _ = events.send(GatewayEvent { gateway: config.name.clone(), what });
-            }
+            ending.tell(&events, &config.name, asked, || last_words(&dir, &config));
             let _ = tell_end.send(Some(ending));
         });
         let daemon = Daemon { name, dir: launch.dir.clone(), found: found.clone(), journal: journal.clone(), pid, ended, expected };
@@ -248,7 +245,7 @@ impl Drop for Daemon {
     }
 }
 
-/// What the daemon logged last, or said before it could log, without debugging output.
+/// Returns the log's last lines, or those said before there was one, without debugging output.
 fn last_words(dir: &Path, config: &GatewayConfig) -> Vec<String> {
     let logged = last_lines(&dir.join(LOG), config, |line| line.split_once(": ").is_some_and(|(_, text)| !text.starts_with('|')));
     if logged.is_empty() { last_lines(&dir.join(OUT), config, |_| true) } else { logged }

@@ -120,10 +120,8 @@ impl Daemon {
             // The children notice the end and close the log.
             let _ = timeout_at(Instant::now() + ANSWER, all_read).await;
             let asked = *is_expected.borrow();
-            if let Some(what) = ending.clone().news(asked, || last_lines(&launched.dir.join(LOG), &launched.config, |_| true)) {
-                // The harness may have stopped listening; nobody else is interested.
-                let _ = launched.events.send(GatewayEvent { gateway: launched.config.name.clone(), what });
-            }
+            let last = || last_lines(&launched.dir.join(LOG), &launched.config, |_| true);
+            ending.tell(&launched.events, &launched.config.name, asked, last);
             let _ = tell_end.send(Some(ending));
         });
         let daemon = Daemon { launch: launch.clone(), found: found.clone(), books, pid, ended, expected };

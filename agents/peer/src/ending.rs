@@ -1,4 +1,4 @@
-//! How a daemon's end is told: how its process ended, and what it said last.
+//! Tells of a daemon's end: by what its process ended, and which words came last.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -6,7 +6,9 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitStatus;
 
-use crate::{GatewayConfig, GatewayEventKind};
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::{GatewayConfig, GatewayEvent, GatewayEventKind};
 
 /// Linux, x86 and ARM alike: what a process gets for its own mistakes, so that it was not ended from outside. (SIGILL, SIGTRAP, SIGABRT,
 /// SIGBUS, SIGFPE, SIGSEGV, SIGSYS.)
@@ -15,7 +17,7 @@ const MISTAKES: [i32; 7] = [4, 5, 6, 7, 8, 11, 31];
 const LINES: usize = 8;
 /// Most characters of a line that are told.
 const WIDTH: usize = 160;
-/// How much of a log's end is looked at: long dumps of keys come between what is told.
+/// Octets at a log's end that are searched: long dumps of keys come between what is told.
 const END: u64 = 256 << 10;
 
 /// Says whether a process gets this signal for a mistake of its own.
@@ -23,7 +25,7 @@ pub fn is_mistake(signal: i32) -> bool {
     MISTAKES.contains(&signal)
 }
 
-/// How a process ended.
+/// The end of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ending {
     /// In words: `signal 11 (SIGSEGV)`.
@@ -53,8 +55,21 @@ impl Ending {
         Ending { status: status.into(), crash: false, killed: false }
     }
 
+    /// Returns whether a signal ended it, so that it could not say why.
+    pub fn by_signal(&self) -> bool {
+        self.crash || self.killed
+    }
+
+    /// Tells the harness of a gateway's end, if that is news.
+    pub fn tell(&self, events: &UnboundedSender<GatewayEvent>, gateway: &str, asked: bool, last: impl FnOnce() -> Vec<String>) {
+        if let Some(what) = self.clone().news(asked, last) {
+            // The harness may have stopped listening; nobody else is interested.
+            let _ = events.send(GatewayEvent { gateway: gateway.to_owned(), what });
+        }
+    }
+
     /// Returns what is to be told of it. `asked`: it was our wish, and only a crash is news.
-    pub fn news(self, asked: bool, last: impl FnOnce() -> Vec<String>) -> Option<GatewayEventKind> {
+    fn news(self, asked: bool, last: impl FnOnce() -> Vec<String>) -> Option<GatewayEventKind> {
         let Ending { status, crash, killed } = self;
         (crash || !asked).then(|| GatewayEventKind::Exited { status, killed, last: last() })
     }

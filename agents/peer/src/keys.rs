@@ -21,7 +21,7 @@ impl Keys {
         self.take_in(other) != Keys::default()
     }
 
-    /// Whose keys they are, without the keys.
+    /// Names the SAs, without their keys.
     pub fn names(&self) -> Vec<String> {
         let v2 = self.ikev2.iter().map(|k| format!("IKEv2 {:016x}/{:016x}", k.spi_i, k.spi_r));
         let v1 = self.ikev1.iter().map(|k| format!("IKEv1 {:016x}/{:016x}", k.cookie_i, k.cookie_r));

@@ -127,7 +127,7 @@ pub enum DriverError {
     Died {
         /// Gateway's node name.
         gateway: String,
-        /// How.
+        /// Its end.
         ending: Ending,
         /// The log's last line.
         last: String,
@@ -264,12 +264,12 @@ pub enum GatewayEventKind {
     },
     /// The daemon ended, and nobody has asked it to; or it crashed when it was asked to.
     Exited {
-        /// How, in words.
+        /// Its status in words.
         status: String,
         /// A signal ended it that no process gets for its own mistakes.
         #[serde(default)]
         killed: bool,
-        /// What it said last.
+        /// Its last words.
         #[serde(default)]
         last: Vec<String>,
     },
@@ -294,7 +294,7 @@ impl DriverError {
     /// Returns whether it says nothing about what the implementation can do: the daemon crashed or was killed, or hung.
     pub fn is_accident(&self) -> bool {
         match self {
-            DriverError::Died { ending, .. } => ending.crash || ending.killed,
+            DriverError::Died { ending, .. } => ending.by_signal(),
             DriverError::Timeout { .. } => true,
             DriverError::Io { source, .. } => self.is_broken_connection() || is_shortage_at_start(source),
             DriverError::Missing(_) | DriverError::Refused { .. } => false,

@@ -6,7 +6,7 @@ use tokio::process::Command;
 
 use crate::{DriverError, Ending};
 
-/// Whose node the daemons and programs of a probe are in.
+/// Name of the node that the daemons and programs of a probe are in.
 const PROBE: &str = "probe";
 
 /// Runs a program to its end, without input. `doing`: what is asked. One that a signal ended has not answered: an accident.
@@ -19,7 +19,7 @@ pub async fn ask_program(doing: &str, command: &mut Command) -> Result<Output, D
 pub(crate) fn answered(doing: &str, output: std::io::Result<Output>) -> Result<Output, DriverError> {
     let output = output.map_err(|source| DriverError::Io { gateway: PROBE.into(), doing: doing.into(), source })?;
     let ending = Ending::of(Ok(output.status));
-    if ending.crash || ending.killed {
+    if ending.by_signal() {
         return Err(DriverError::Died { gateway: PROBE.into(), ending, last: format!("none; it was asked {doing}") });
     }
     Ok(output)

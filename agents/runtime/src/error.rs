@@ -42,6 +42,11 @@ pub fn before_the_first_packet(e: io::Error) -> io::Error {
     }
 }
 
+/// The same of a sender: `left` says whether something of it has left the node.
+pub fn while_sending(e: io::Error, left: bool) -> io::Error {
+    if left { e } else { before_the_first_packet(e) }
+}
+
 /// The outcome in one word.
 pub fn outcome(e: &io::Error) -> ProbeOutcome {
     match e.kind() {

@@ -85,7 +85,7 @@ async fn try_ping(sockets: &dyn Sockets, spec: &Ping) -> io::Result<ProbeResult>
                     }
                     Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                     Err(e) => {
-                        let e = if left { e } else { error::before_the_first_packet(e) };
+                        let e = error::while_sending(e, left);
                         failure = Some((error::outcome(&e), e.to_string()));
                     }
                 }

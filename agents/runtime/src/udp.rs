@@ -104,7 +104,7 @@ async fn send(socket: &UdpSocket, spec: &Udp, arrived: &std::sync::atomic::Atomi
                 match socket.send(&payload).await {
                     Ok(_) => left = true,
                     Err(e) => {
-                        let e = if left { e } else { error::before_the_first_packet(e) };
+                        let e = error::while_sending(e, left);
                         failure = Some((error::outcome(&e), e.to_string()));
                     }
                 }
@@ -169,7 +169,7 @@ async fn try_dns(client: &dyn Sockets, spec: &Dns) -> io::Result<ProbeResult> {
     let mut sent = 0;
     while sent < u64::from(spec.tries) {
         sent += 1;
-        socket.send(&query).await.map_err(|e| if sent == 1 { error::before_the_first_packet(e) } else { e })?;
+        socket.send(&query).await.map_err(|e| error::while_sending(e, sent > 1))?;
         let deadline = Instant::now() + spec.timeout;
         loop {
             match timeout_at(deadline, socket.recv(&mut buffer)).await {

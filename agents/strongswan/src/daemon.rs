@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use peer::{DriverError, Ending, GatewayConfig, GatewayEvent, Launch, append_private, last_lines};
+use peer::{DriverError, Ending, GatewayConfig, Launch, append_private, last_lines};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde::Serialize;
 use tokio::sync::watch;
@@ -70,10 +70,7 @@ impl Daemon {
         tokio::spawn(async move {
             let ending = Ending::of(child.wait().await);
             let asked = *is_expected.borrow();
-            if let Some(what) = ending.clone().news(asked, || last_words(&dir, &config)) {
-                // The harness may have stopped listening; nobody else is interested.
-                let _ = events.send(GatewayEvent { gateway: config.name.clone(), what });
-            }
+            ending.tell(&events, &config.name, asked, || last_words(&dir, &config));
             let _ = tell_end.send(Some(ending));
         });
         let daemon = Daemon { name, dir: launch.dir.clone(), pid, ended, expected };
@@ -218,7 +215,7 @@ pub(crate) fn io_error(gateway: &str, doing: &str, source: io::Error) -> DriverE
     DriverError::Io { gateway: gateway.into(), doing: doing.into(), source }
 }
 
-/// What the daemon logged last, or said before it could log, without dumps of octets.
+/// Returns the log's last lines, or those said before there was one, without dumps of octets.
 fn last_words(dir: &Path, config: &GatewayConfig) -> Vec<String> {
     let logged = last_lines(&dir.join(LOG), config, |line| !keylog::is_dump(line));
     if logged.is_empty() { last_lines(&dir.join("charon.out"), config, |_| true) } else { logged }

@@ -32,8 +32,7 @@ impl Charon {
         let name = &launch.config.name;
         std::fs::create_dir_all(&launch.dir).map_err(|e| io_error(name, "creating the gateway's folder", e))?;
         std::fs::write(launch.dir.join(FILE), render(&found, &launch.config)).map_err(|e| io_error(name, "writing charon.conf", e))?;
-        // A folder that is used again must not give the keys of another run.
-        // Keys will be in it, which are nobody else's business.
+        // A folder that is used again must not give the keys of another run, and nobody else is to read this one's.
         write_private(&launch.dir.join(LOG), "").map_err(|e| io_error(name, "beginning charon.log", e))?;
         let (daemon, spis, accepted) = begin(&found, &launch).await?;
         Ok(Charon { found, launch, daemon, accepted, keys: KeyLog::default(), read: 0, spis })

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use peer::{DriverError, Ending, GatewayConfig, GatewayEvent, GatewayEventKind, last_lines};
+use peer::{DriverError, Ending, GatewayConfig, last_lines};
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
@@ -40,7 +40,7 @@ impl Life {
         let expected = Arc::new(AtomicBool::new(false));
         let wished = Arc::clone(&expected);
         let (name, events) = (duty.name.clone(), duty.events.clone());
-        let (gateway, log, config) = (name.clone(), dir.join(LOG), config.clone());
+        let (log, config) = (dir.join(LOG), config.clone());
         let run = move || {
             // Everything that it had open is closed when this returns.
             let outcome = catch_unwind(AssertUnwindSafe(|| Engine::new(duty).run()));
@@ -49,12 +49,8 @@ impl Life {
                 Ok(Err(e)) => e.to_string(),
                 Err(panic) => format!("panicked: {}", words(&*panic)),
             };
-            if !wished.load(Ordering::SeqCst) {
-                // Nobody is interested any more when this fails.
-                let last = last_lines(&log, &config, |_| true);
-                let what = GatewayEventKind::Exited { status: status.clone(), killed: false, last };
-                let _ = events.send(GatewayEvent { gateway, what });
-            }
+            let asked = wished.load(Ordering::SeqCst);
+            Ending::in_words(status.clone()).tell(&events, &config.name, asked, || last_lines(&log, &config, |_| true));
             let _ = tell_end.send(Some(status));
         };
         let thread = std::thread::Builder::new().name(format!("gw-{name}")).spawn(run)?;
