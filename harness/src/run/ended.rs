@@ -7,7 +7,7 @@ use super::artefacts;
 use super::ledger::Message;
 use super::outcome::{Trouble, Whose};
 use crate::cli::exit::Exit;
-use crate::world::cell::{CellError, CellExit, CellHandle};
+use crate::world::cell::{CellError, CellExit, CellHandle, NOT_STARTED};
 
 /// When a cell is given up, by the clock on the wall.
 #[derive(Debug, Clone, Copy)]
@@ -29,8 +29,6 @@ impl Default for Limits {
 /// The C library's words for EAGAIN, ENOMEM, EMFILE and ENOSPC.
 const SHORTAGES: [&str; 4] =
     ["Resource temporarily unavailable", "Cannot allocate memory", "Too many open files", "No space left on device"];
-/// Exit status of `__enter` when it cannot start a program, as a shell would say it.
-const NOT_STARTED: i32 = 127;
 
 /// Says whose fault it is that a cell ended before its report.
 pub fn whose(exit: &CellExit) -> Whose {

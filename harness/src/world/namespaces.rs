@@ -37,6 +37,11 @@ impl Refusal {
         Refusal { tried: tried.into(), errno: cause.text(), hint: hint.into(), short: cause.is_shortage() }
     }
 
+    /// No thread could be started.
+    pub fn of_thread(e: io::Error) -> Refusal {
+        Refusal::new("start a thread", e, "the limit of processes may be reached")
+    }
+
     /// The kernel gave no namespace: a limit of them, which may be 0, is a prohibition.
     fn of_namespaces(tried: &str, errno: Errno) -> Refusal {
         let refusal = Refusal::new(tried, errno, PRIVILEGE);
@@ -217,7 +222,7 @@ impl NetNs {
                     each.collect::<Result<Vec<_>, Refusal>>()
                 };
                 let thread = std::thread::Builder::new().name("netns".into()).spawn_scoped(scope, work);
-                thread.map_err(|e| Refusal::new("start a thread", e, "the limit of processes may be reached"))
+                thread.map_err(Refusal::of_thread)
             };
             let threads = (0..workers).map(begin).collect::<Result<Vec<_>, Refusal>>()?;
             threads.into_iter().map(|t| t.join().unwrap_or_else(|panic| resume_unwind(panic))).collect::<Result<Vec<_>, Refusal>>()

@@ -18,7 +18,7 @@ use crate::cli::exit::{self, Exit};
 use crate::text;
 
 /// Exit status of `__enter` when the program could not be started, as a shell would say it.
-const NOT_STARTED: i32 = 127;
+pub const NOT_STARTED: i32 = 127;
 
 /// Arguments that make this program enter a node's network namespace and become another program.
 pub fn enter_args(net: &str, binds: &[(PathBuf, PathBuf)], program: &str, args: &[OsString]) -> Vec<OsString> {

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::super::namespaces::{self, Refusal};
 use super::{FIRST, Greeting, die_with_parent};
-use crate::cli::exit::Exit;
+use crate::cli::exit::{self, Exit};
 
 /// Where the inside of a cell sends its events: one line of JSON each, read by [`super::CellHandle::next`].
 #[derive(Debug, Clone)]
@@ -56,10 +56,7 @@ pub(super) fn outer(parent: Option<OsString>) -> i32 {
     };
     say(&mut std::io::stdout(), &Greeting::Pid(child.id()));
     match child.wait() {
-        Ok(status) => {
-            use std::os::unix::process::ExitStatusExt;
-            status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
-        }
+        Ok(status) => exit::of_command(status),
         Err(_) => Exit::Bug as i32,
     }
 }
@@ -84,7 +81,7 @@ pub(super) fn first(cell_main: fn(Vec<u8>, EventSink) -> i32) -> i32 {
         std::process::exit(Exit::Bug as i32)
     });
     if let Err(e) = watcher {
-        return refuse(Refusal::new("start a thread", e, "the limit of processes may be reached"));
+        return refuse(Refusal::of_thread(e));
     }
     let sink = EventSink::new(Arc::new(Mutex::new(events)));
     catch_unwind(AssertUnwindSafe(|| cell_main(job, sink))).unwrap_or(101)

@@ -16,6 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::super::namespaces::Refusal;
 use super::ENTER;
 use super::enter::{number, text};
+use super::stat::Stat;
 
 /// `__guard FD -- PROGRAM ARGUMENTS…`: `FD` is a pipe whose other end goes with whoever asked.
 pub(super) fn run(mut args: impl Iterator<Item = OsString>) -> Result<ExitStatus, Refusal> {
@@ -37,7 +38,7 @@ pub(super) fn run(mut args: impl Iterator<Item = OsString>) -> Result<ExitStatus
         end_all();
         std::process::exit(128 + Signal::SIGKILL as i32)
     });
-    watcher.map_err(|e| Refusal::new("start a thread", e, busy))?;
+    watcher.map_err(Refusal::of_thread)?;
     match child.wait() {
         Ok(status) if !over.load(Ordering::SeqCst) => Ok(status),
         // The other thread has killed it, and ends this process when nothing else is left.
@@ -87,11 +88,9 @@ fn below(root: u32) -> Vec<Pid> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let all: Vec<(u32, u32, bool)> = entries
         .filter_map(|entry| {
-            let pid = entry.file_name().to_str()?.parse().ok()?;
-            let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
-            let mut fields = stat[stat.rfind(')')? + 1..].split_whitespace();
-            let running = !matches!(fields.next()?, "Z" | "X");
-            Some((pid, fields.next()?.parse().ok()?, running))
+            let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
+            let stat = Stat::of(pid).ok()?;
+            Some((pid, stat.parent, !matches!(stat.state.as_str(), "Z" | "X")))
         })
         .collect();
     let mut found = vec![root];

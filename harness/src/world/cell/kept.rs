@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::namespaces::{Opened, Refusal};
 use super::FIRST;
+use super::stat::Stat;
 
 /// What is tried when a kept cell is looked for.
 pub(super) const FINDING: &str = "find the kept cell";
@@ -49,7 +50,7 @@ impl Kept {
         let nodes = nodes.iter().map(|(name, fd)| Ok((name.clone(), KeptNode { fd: *fd, inode: inode(&format!("fd/{fd}"))? })));
         Ok(Kept {
             pid,
-            started: started(pid)?,
+            started: Stat::of(pid)?.started,
             namespaces: namespaces.collect::<io::Result<_>>()?,
             nodes: nodes.collect::<io::Result<_>>()?,
         })
@@ -71,7 +72,7 @@ impl Kept {
         // From here on the number cannot become another process's unseen.
         let handle = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or_else(|| other(format!("{pid} is no process id")))?;
         let handle = pidfd_open(handle, PidfdFlags::empty()).map_err(|e| gone(e.into()))?;
-        if started(pid).map_err(gone)? != self.started || !is_cell(pid).map_err(gone)? {
+        if Stat::of(pid).map_err(gone)?.started != self.started || !is_cell(pid).map_err(gone)? {
             return Err(other(format!("process {pid} is another one")));
         }
         let open = |what: &str, inode: Option<&u64>| -> Result<File, Refusal> {
@@ -91,14 +92,6 @@ impl Kept {
         }
         if ended(&handle) { Err(other(format!("process {pid} has ended"))) } else { Ok(opened) }
     }
-}
-
-/// Field 22 of `/proc/PID/stat` (proc(5)).
-fn started(pid: u32) -> io::Result<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name, in brackets, may hold anything.
-    let field = stat.rfind(')').and_then(|end| stat[end + 1..].split_whitespace().nth(19)?.parse().ok());
-    field.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "its state cannot be read"))
 }
 
 fn is_cell(pid: u32) -> io::Result<bool> {

@@ -17,9 +17,10 @@ mod guest;
 mod handle;
 mod kept;
 mod pocket;
+mod stat;
 
 pub(super) use enter::enter_args;
-pub use enter::enter_cell;
+pub use enter::{NOT_STARTED, enter_cell};
 pub use first::EventSink;
 pub use guest::publish;
 pub use handle::{CellError, CellExit, CellHandle};

@@ -5,7 +5,6 @@ use std::fs::{File, Permissions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -21,7 +20,7 @@ use super::super::namespaces::{self, Refusal};
 use super::super::pocket::Pocket;
 use super::first::{refuse, say};
 use super::{ENTER, Greeting, POCKET_FIRST, POCKET_INIT, POCKET_TRIAL, die_with_parent};
-use crate::cli::exit::Exit;
+use crate::cli::exit::{self, Exit};
 
 /// Capacity of the event stream's pipe. While it is full the guest waits, and virtual time must not run on meanwhile.
 const STREAM: usize = 1 << 20;
@@ -78,7 +77,7 @@ fn tidy_up_after_parent() -> Result<TempDir, Refusal> {
         let _ = std::fs::remove_dir_all(path);
         let _ = kill(Pid::from_raw(0), Signal::SIGKILL);
     });
-    watcher.map(|_| folder).map_err(|e| Refusal::new("start a thread", e, "the limit of processes may be reached"))
+    watcher.map(|_| folder).map_err(Refusal::of_thread)
 }
 
 /// Returns whether this process can move into namespaces and mount there. A process of its own tries: where only half is allowed
@@ -177,12 +176,12 @@ fn hold_on(mut lifeline: BufReader<File>, orders: PathBuf) -> Result<(), Refusal
         }
         std::process::exit(Exit::Bug as i32)
     });
-    holding.map(drop).map_err(|e| Refusal::new("start a thread", e, "the limit of processes may be reached"))
+    holding.map(drop).map_err(Refusal::of_thread)
 }
 
 fn wait(child: &mut Child) -> i32 {
     match child.wait() {
-        Ok(status) => status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
+        Ok(status) => exit::of_command(status),
         Err(_) => Exit::Bug as i32,
     }
 }
