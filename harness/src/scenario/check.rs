@@ -103,8 +103,7 @@ impl Sections<'_, '_> {
                     let help = format!("add `{what}` with {}", super::diag::listed(needed));
                     self.walker.mistake("missing-section", 0..0, format!("the file has no `{what}`"), "", [help]);
                 }
-                let defaults = params.iter().filter_map(|p| Some((p.name.to_owned(), super::defaults::default_value(p)?)));
-                (Args(defaults.collect()), 0..0)
+                (super::defaults::defaults(params), 0..0)
             }
         }
     }
@@ -389,7 +388,7 @@ impl Sections<'_, '_> {
 }
 
 /// The table behind one key of a tagged table.
-fn inner<'t, 'i>(tagged: &'t Spanned<DeValue<'i>>, word: &str) -> Option<&'t Table<'i>> {
+pub(super) fn inner<'t, 'i>(tagged: &'t Spanned<DeValue<'i>>, word: &str) -> Option<&'t Table<'i>> {
     tagged.get_ref().as_table()?.get(word)?.get_ref().as_table()
 }
 

@@ -7,7 +7,7 @@ use toml::de::DeValue;
 
 use super::Source;
 use super::walk::Walker;
-use crate::schema::{Param, Value};
+use crate::schema::{Args, Param, Value};
 
 /// The value a key has when it is absent.
 pub(crate) fn default_value(param: &'static Param) -> Option<Value> {
@@ -23,6 +23,11 @@ pub(crate) fn default_value(param: &'static Param) -> Option<Value> {
         KNOWN.lock().unwrap_or_else(PoisonError::into_inner).insert(place, value.clone());
         value
     })
+}
+
+/// The values of those keys that have one when they are absent.
+pub(crate) fn defaults(params: &'static [Param]) -> Args {
+    Args(params.iter().filter_map(|p| Some((p.name.to_owned(), default_value(p)?))).collect())
 }
 
 fn parsed_default(param: &'static Param) -> Option<Value> {

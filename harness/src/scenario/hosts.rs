@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::check::inner;
 use super::checked::{Checked, HostSpan};
 use super::model::Plan;
 use super::walk::{Table, Walker};
@@ -11,7 +12,7 @@ const KEYS: [&str; 2] = ["to", "server"];
 
 /// Where a step names hosts.
 pub(super) fn spans(table: &Table<'_>, action: &str, step: usize) -> Vec<HostSpan> {
-    let args = table.get("do").and_then(|d| d.get_ref().as_table()).and_then(|d| d.get(action)).and_then(|a| a.get_ref().as_table());
+    let args = table.get("do").and_then(|d| inner(d, action));
     let span_of = |key: &'static str| args.and_then(|a| a.get(key)).map(|value| HostSpan { step, key, span: value.span() });
     KEYS.into_iter().filter_map(span_of).collect()
 }

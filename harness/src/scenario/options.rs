@@ -33,12 +33,11 @@ pub(super) fn options(args: &Args) -> Options {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::defaults::default_value;
     use crate::scenario::gateway::PARAMS;
     use crate::schema::Value;
 
     fn defaults() -> Args {
-        Args(PARAMS.iter().filter_map(|p| Some((p.name.to_owned(), default_value(p)?))).collect())
+        crate::scenario::defaults::defaults(PARAMS)
     }
 
     #[test]

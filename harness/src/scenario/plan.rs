@@ -168,8 +168,7 @@ impl Common<'_> {
 /// The arguments of the first step that nobody wrote.
 fn implicit_initiate(gateway: &str) -> Args {
     let word = crate::run::traffic::words::WORDS.iter().find(|w| w.name == "initiate");
-    let defaults = word.into_iter().flat_map(|w| w.params).filter_map(|p| Some((p.name.to_owned(), super::defaults::default_value(p)?)));
-    Args(defaults.collect()).with("gateway", Value::Text(gateway.to_owned()))
+    word.map(|w| super::defaults::defaults(w.params)).unwrap_or_default().with("gateway", Value::Text(gateway.to_owned()))
 }
 
 fn expect(checked: &CheckedExpect, must: Must) -> Expect {

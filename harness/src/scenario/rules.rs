@@ -2,6 +2,7 @@
 
 use toml::Spanned;
 
+use super::check::inner;
 use super::walk::{Table, Walker};
 use crate::filter::Filter;
 use crate::filter::kernel::{Clause, clauses};
@@ -12,7 +13,7 @@ pub(super) fn check(walker: &mut Walker<'_>, entry: &Table<'_>, action: &str, ar
     if !matches!(action, "drop" | "reject") {
         return;
     }
-    let table = entry.get("do").and_then(|d| d.get_ref().as_table()?.get(action)).and_then(|a| a.get_ref().as_table());
+    let table = entry.get("do").and_then(|d| inner(d, action));
     let span = |key: &str| table.and_then(|t| t.get(key)).map(Spanned::span).unwrap_or_default();
     if args.count("which").is_some_and(|c| c.max == Some(0)) {
         let help = "write `which = 1` for the first; without `which` it meets them all".to_owned();

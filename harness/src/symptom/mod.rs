@@ -46,7 +46,7 @@ mod tests;
 
 use crate::dissect::Capture;
 use crate::event::Event;
-use crate::scenario::defaults::default_value;
+use crate::scenario::defaults::defaults;
 use crate::scenario::model::Plan;
 use crate::schema::{Args, Param};
 use crate::time::Timestamp;
@@ -98,7 +98,7 @@ pub struct Symptom {
 impl Symptom {
     /// The values of those keys that have one when they are absent.
     pub fn defaults(&self) -> Args {
-        Args(self.params.iter().filter_map(|p| Some((p.name.to_owned(), default_value(p)?))).collect())
+        defaults(self.params)
     }
 }
 
