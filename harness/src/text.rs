@@ -17,12 +17,12 @@ pub fn is_hidden(c: char) -> bool {
 
 /// The text as a part of one line: what is hidden is written as in Rust, `\n`, `\u{1b}`.
 pub fn shown(text: &str) -> Cow<'_, str> {
-    escaped(text, |_| false)
+    escaped(text, is_hidden, |c, out| out.extend(c.escape_default()))
 }
 
 /// The same for text of several lines, which it keeps, as tabs.
 pub fn lines(text: &str) -> Cow<'_, str> {
-    escaped(text, |c| matches!(c, '\n' | '\t'))
+    escaped(text, |c| is_hidden(c) && !matches!(c, '\n' | '\t'), |c, out| out.extend(c.escape_default()))
 }
 
 /// The name of a file, as a part of one line.
@@ -30,32 +30,21 @@ pub fn path(path: &Path) -> String {
     shown(&path.to_string_lossy()).into_owned()
 }
 
-fn escaped(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {
-    let goes = |c: char| is_hidden(c) && !stays(c);
-    if !text.contains(goes) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if goes(c) { out.extend(c.escape_default()) } else { out.push(c) }
-    }
-    Cow::Owned(out)
-}
-
 /// JSON that means the same: what is hidden and stands as it is in there, which JSON allows in strings, becomes an escape sequence.
 pub fn json(text: &str) -> Cow<'_, str> {
     // Blanks between values.
     let goes = |c: char| is_hidden(c) && !matches!(c, '\n' | '\t' | '\r');
-    if !text.contains(goes) {
+    escaped(text, goes, |c, out| out.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}"))))
+}
+
+/// Has each character that `goes` written by `write` in its place.
+fn escaped(text: &str, goes: impl Fn(char) -> bool, write: impl Fn(char, &mut String)) -> Cow<'_, str> {
+    if !text.contains(&goes) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        if goes(c) {
-            out.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
-        } else {
-            out.push(c);
-        }
+        if goes(c) { write(c, &mut out) } else { out.push(c) }
     }
     Cow::Owned(out)
 }
