@@ -23,7 +23,7 @@ use crate::world::{World, WorldError};
 const IDLE: Duration = Duration::from_millis(20);
 /// From this many taps on, rings are smaller.
 const MANY: usize = 40;
-/// From this many taps on, none has a ring.
+/// More taps than this have small rings without timers.
 const MOST_RINGS: usize = 120;
 
 /// Why recording failed.

@@ -59,14 +59,10 @@ pub async fn pairings(worlds: &[WorldKind], all: &Worlds, left_out: &mut Vec<Lef
 fn absent(name: &str, inventories: &[(WorldKind, Result<Inventory, Absent>)]) -> Option<String> {
     let mut reasons = Vec::new();
     for (world, inventory) in inventories {
-        match inventory {
-            Ok(found) => match found.get(name) {
-                Some(Err(Absent::Missing(missing))) => reasons.push(format!("in the {} world: {missing}", world.name())),
-                Some(_) => return None,
-                None => {}
-            },
+        let Some(found) = inventory.as_ref().map(|found| found.get(name)).transpose() else { continue };
+        match found.and_then(|found| found.as_ref()) {
             Err(Absent::Missing(missing)) => reasons.push(format!("in the {} world: {missing}", world.name())),
-            Err(Absent::Failed(_)) => return None,
+            Ok(_) | Err(Absent::Failed(_)) => return None,
         }
     }
     Some(reasons.join("; "))

@@ -32,9 +32,7 @@ pub fn hear(lab: &Lab, event: GatewayEvent) {
 
 /// Takes what the gateways said that were to start, one of which did not; returns the trouble when a daemon's end was the reason.
 pub fn hear_of_the_start(lives: &Lives, ledger: &Ledger, events: &mut UnboundedReceiver<GatewayEvent>) -> Option<Trouble> {
-    while let Ok(event) = events.try_recv() {
-        note(lives, ledger, event);
-    }
+    waiting(events).for_each(|event| note(lives, ledger, event));
     lives.trouble().clone()
 }
 
@@ -48,8 +46,7 @@ fn note(lives: &Lives, ledger: &Ledger, event: GatewayEvent) {
 /// Says of a request that failed whose doing it was, unless the daemon is down because the plan wants it, or the machine ran short. What
 /// breaks a connection mostly is the daemon's end, which is told in a moment.
 pub async fn blame(lab: &Lab, gateway: &str, e: &DriverError) {
-    let refused = matches!(e, DriverError::Refused { .. } | DriverError::Missing(_));
-    if shortage::note(&lab.ledger, e) || refused || lab.lives.is_down(gateway) {
+    if is_told(lab, e) || lab.lives.is_down(gateway) {
         return;
     }
     if matches!(e, DriverError::Died { .. } | DriverError::Io { .. }) {
@@ -57,17 +54,25 @@ pub async fn blame(lab: &Lab, gateway: &str, e: &DriverError) {
         let until = Instant::now() + END;
         while !lab.lives.is_mute(gateway) && matches!(timeout_at(until, heard.changed()).await, Ok(Ok(()))) {}
     }
-    lab.lives.failed(gateway, e);
-    lab.look.notify_one();
+    accuse(lab, gateway, e);
 }
 
 /// Says of a daemon that would not end, or not start again, as a fault wants it, whose doing it was; returns the error in words.
 pub fn blame_end(lab: &Lab, gateway: &str, e: &DriverError) -> String {
-    if !shortage::note(&lab.ledger, e) && !matches!(e, DriverError::Refused { .. } | DriverError::Missing(_)) {
-        lab.lives.failed(gateway, e);
-        lab.look.notify_one();
+    if !is_told(lab, e) {
+        accuse(lab, gateway, e);
     }
     e.to_string()
+}
+
+/// Returns whether the machine, which is noted then, or a refusal is the reason, so that the daemon is not to blame.
+fn is_told(lab: &Lab, e: &DriverError) -> bool {
+    shortage::note(&lab.ledger, e) || matches!(e, DriverError::Refused { .. } | DriverError::Missing(_))
+}
+
+fn accuse(lab: &Lab, gateway: &str, e: &DriverError) {
+    lab.lives.failed(gateway, e);
+    lab.look.notify_one();
 }
 
 /// Looks after services and our own tasks.
@@ -127,7 +132,7 @@ impl Stops {
 
 /// Asks every gateway that should be there for its last words, and keeps them as evidence. Who does not answer is no witness.
 pub async fn conclude(lab: &Lab, events: &mut UnboundedReceiver<GatewayEvent>) -> io::Result<()> {
-    drain(lab, events);
+    waiting(events).for_each(|event| hear(lab, event));
     for name in lab.gateways.keys().filter(|name| lab.lives.is_mute(name)) {
         let why = lab.lives.trouble().as_ref().map(|t| t.text.clone()).unwrap_or_default();
         evidence::write_description(&lab.dir, name, &format!("not asked: {why}\n"))?;
@@ -159,7 +164,7 @@ pub async fn conclude(lab: &Lab, events: &mut UnboundedReceiver<GatewayEvent>) -
             }
         }
     }
-    drain(lab, events);
+    waiting(events).for_each(|event| hear(lab, event));
     // A task of a driver ends in silence. What the in-house gateway's thread says of its own panic was heard before.
     if let Some(panic) = panics::first() {
         lab.lives.task_died(panic);
@@ -167,8 +172,7 @@ pub async fn conclude(lab: &Lab, events: &mut UnboundedReceiver<GatewayEvent>) -
     Ok(())
 }
 
-fn drain(lab: &Lab, events: &mut UnboundedReceiver<GatewayEvent>) {
-    while let Ok(event) = events.try_recv() {
-        hear(lab, event);
-    }
+/// Those that have come and were not taken.
+fn waiting(events: &mut UnboundedReceiver<GatewayEvent>) -> impl Iterator<Item = GatewayEvent> {
+    std::iter::from_fn(|| events.try_recv().ok())
 }

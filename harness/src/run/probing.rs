@@ -27,8 +27,7 @@ const FOLDER: &str = "/run/faultlab-probe";
 pub async fn here(names: &[String]) -> Inventory {
     if let Err(text) = limits::enough_left() {
         // Daemons that cannot be started for that reason would look as if they were broken.
-        let failed = Absent::Failed(Trouble { whose: Whose::Machine, text });
-        return names.iter().map(|n| (n.clone(), Err(failed.clone()))).collect();
+        return none_of(names, &Absent::Failed(Trouble { whose: Whose::Machine, text }));
     }
     let asked = drivers::all().iter().filter(|d| names.iter().any(|n| n == d.name()));
     let probes = asked.map(|driver| async {
@@ -54,14 +53,18 @@ fn unprobed(name: &str, e: DriverError) -> Absent {
     }
 }
 
+/// The same reason for all of them.
+fn none_of(names: &[String], absent: &Absent) -> Inventory {
+    names.iter().map(|n| (n.clone(), Err(absent.clone()))).collect()
+}
+
 /// Asks drivers on the running kernel.
 pub async fn on_host(names: &[String]) -> Inventory {
     let answer = match CellHandle::spawn(&Order::Probe(names.to_vec())) {
         Ok(cell) => answer(cell).await,
         Err(e) => Err(absent(&e)),
     };
-    let answer = answer.map_err(|absent| told("asking in a cell of the host world", absent));
-    answer.unwrap_or_else(|absent| names.iter().map(|n| (n.clone(), Err(absent.clone()))).collect())
+    answer.unwrap_or_else(|absent| none_of(names, &told("asking in a cell of the host world", absent)))
 }
 
 /// Asks drivers in a pocket.
