@@ -3,15 +3,17 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
 mod processes;
 
-use processes::{Process, all, below, binary, children, descendants};
+use processes::{Process, all, below, binary, children, descendants, pid, until};
+
+/// How long conditions are waited for.
+const LIMIT: Duration = Duration::from_secs(60);
 
 fn main() {
     let mut arguments = Arguments::from_args();
@@ -78,7 +80,7 @@ fn trial(ending: Ending, world: World) -> Result<(), Failed> {
     let mut cells = BTreeSet::new();
     let mut child = run.arg("--evidence").arg(&evidence).env("TMPDIR", &temp).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     if !matches!(ending, Ending::Wait(_)) {
-        until("gateways run in both cells", || {
+        until(LIMIT, "gateways run in both cells", || {
             // Whatever it has started, in pockets too, must be gone afterwards.
             cells.extend(descendants(child.id())?);
             Ok(match world {
@@ -106,7 +108,7 @@ fn trial(ending: Ending, world: World) -> Result<(), Failed> {
         _ => {}
     }
     let mut last = Vec::new();
-    until("the machine is as before", || {
+    until(LIMIT, "the machine is as before", || {
         let alive = all()?;
         let survivors: Vec<&Process> = cells.iter().filter(|c| alive.iter().any(|p| p.pid == c.pid && p.started == c.started)).collect();
         last = difference(&before, &machine()?);
@@ -121,30 +123,14 @@ fn trial(ending: Ending, world: World) -> Result<(), Failed> {
     if left.is_empty() { Ok(()) } else { Err(format!("temporary files are left: {left:?}").into()) }
 }
 
-fn pid(id: u32) -> Pid {
-    Pid::from_raw(i32::try_from(id).unwrap_or(0))
-}
-
 fn wait(child: &mut Child, cells: &mut BTreeSet<Process>) -> Result<std::process::ExitStatus, Failed> {
     let mut status = None;
-    until("faultlab has ended", || {
+    until(LIMIT, "faultlab has ended", || {
         cells.extend(descendants(child.id())?);
         status = child.try_wait()?;
         Ok(status.is_some())
     })?;
     status.ok_or_else(|| "no status".into())
-}
-
-/// Waits for a named condition.
-fn until(what: &str, mut condition: impl FnMut() -> Result<bool, Failed>) -> Result<(), Failed> {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !condition()? {
-        if Instant::now() > deadline {
-            return Err(format!("waited in vain until {what}").into());
-        }
-        std::thread::park_timeout(Duration::from_millis(10));
-    }
-    Ok(())
 }
 
 /// What must be the same before and after, by kind.

@@ -1,8 +1,8 @@
 //! `faultlab matrix` on a small matrix: one run, two merged shards, and a run that was killed and resumed all say the same.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use faultlab::matrix::changes::Changes;
 use faultlab::matrix::results::{Results, Status};
@@ -10,10 +10,16 @@ use faultlab::matrix::store::read;
 use faultlab::run::artefacts;
 use libtest_mimic::{Arguments, Failed, Trial};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+
+mod processes;
+
+use processes::{binary, pid, until};
 
 /// A quick scenario, and a slow one.
 const WHAT: [&str; 2] = ["psk-mismatch-v2", "ike-udp500-silent-drop"];
+
+/// How long conditions are waited for.
+const LIMIT: Duration = Duration::from_secs(60);
 
 fn main() {
     let mut arguments = Arguments::from_args();
@@ -61,8 +67,8 @@ fn the_same() -> Result<(), Failed> {
     evidence(&merged, &at("merged"))?;
 
     let mut killed = start(&at("killed"))?;
-    until("the first result is there", || Ok(results_in(&at("killed")) > 0))?;
-    kill(Pid::from_raw(i32::try_from(killed.id())?), Signal::SIGKILL)?;
+    until(LIMIT, "the first result is there", || Ok(results_in(&at("killed")) > 0))?;
+    kill(pid(killed.id()), Signal::SIGKILL)?;
     killed.wait()?;
     let kept = results_in(&at("killed"));
     if kept >= whole.cells.len() {
@@ -82,8 +88,8 @@ fn interrupted() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let out = folder.path().join("out");
     let child = start(&out)?;
-    until("it runs", || Ok(out.join(artefacts::MATRIX).exists()))?;
-    kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGTERM)?;
+    until(LIMIT, "it runs", || Ok(out.join(artefacts::MATRIX).exists()))?;
+    kill(pid(child.id()), Signal::SIGTERM)?;
     let ended = child.wait_with_output()?;
     let text = String::from_utf8_lossy(&ended.stderr);
     let command = format!("--out {}", out.display());
@@ -161,15 +167,6 @@ fn wrong() -> Result<(), Failed> {
     Ok(())
 }
 
-fn binary() -> PathBuf {
-    let mut path = std::env::current_exe().unwrap_or_default();
-    path.pop();
-    if path.ends_with("deps") {
-        path.pop();
-    }
-    path.join("faultlab")
-}
-
 fn command(out: &Path) -> Command {
     let mut command = Command::new(binary());
     command.arg("matrix").args(WHAT).args(["--pairs", "inhouse:inhouse", "--out"]).arg(out);
@@ -230,16 +227,4 @@ fn results_in(dir: &Path) -> usize {
         }
     }
     found
-}
-
-/// Waits for a named condition.
-fn until(what: &str, mut condition: impl FnMut() -> Result<bool, Failed>) -> Result<(), Failed> {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !condition()? {
-        if Instant::now() > deadline {
-            return Err(format!("waited in vain until {what}").into());
-        }
-        std::thread::park_timeout(Duration::from_millis(5));
-    }
-    Ok(())
 }

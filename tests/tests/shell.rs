@@ -3,16 +3,18 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 mod processes;
 
-use processes::{Process, all, binary};
+use processes::{Process, all, binary, pid, until};
+
+/// How long conditions are waited for.
+const LIMIT: Duration = Duration::from_secs(30);
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -146,7 +148,7 @@ fn pretender(cell: &KeptCell, folder: &tempfile::TempDir) -> Result<(), Failed> 
     std::fs::write(&pretending, "read forever\n")?;
     let mut command = Command::new("sh");
     let mut child = command.args(["-c", script]).current_dir(folder.path()).stdin(Stdio::piped()).spawn()?;
-    let ready = until("it pretends", || {
+    let ready = until(LIMIT, "it pretends", || {
         let line = std::fs::read(format!("/proc/{}/cmdline", child.id()))?;
         Ok(line.split(|b| *b == 0).nth(1) == Some(b"__cell"))
     });
@@ -174,33 +176,21 @@ fn a_killed_shell_leaves_nothing(cell: &KeptCell) -> Result<(), Failed> {
     let line = format!("sleep\0{time}\0");
     let mut shell = cell.shell(&cell.side, &["sh", "-c", &script]).spawn()?;
     let mut sleeping: Vec<Process> = Vec::new();
-    let started = until("the command runs", || {
+    let started = until(LIMIT, "the command runs", || {
         let sleeps = |p: &Process| std::fs::read(format!("/proc/{}/cmdline", p.pid)).is_ok_and(|l| l == line.as_bytes());
         sleeping = all()?.into_iter().filter(sleeps).collect();
         Ok(sleeping.len() == 3)
     });
-    kill(Pid::from_raw(i32::try_from(shell.id())?), Signal::SIGKILL)?;
+    kill(pid(shell.id()), Signal::SIGKILL)?;
     shell.wait()?;
     started?;
     let same = |p: &Process| sleeping.iter().any(|s| (s.pid, s.started) == (p.pid, p.started));
     let alive = || -> Result<Vec<Process>, Failed> { Ok(all()?.into_iter().filter(same).collect()) };
-    let gone = until("the command has ended", || Ok(alive()?.is_empty()));
+    let gone = until(LIMIT, "the command has ended", || Ok(alive()?.is_empty()));
     for process in alive()? {
-        let _ = kill(Pid::from_raw(i32::try_from(process.pid)?), Signal::SIGKILL);
+        let _ = kill(pid(process.pid), Signal::SIGKILL);
     }
     gone?;
     // And the cell is as it was.
     cell.says(&cell.side, &["true"], 0).map(drop)
-}
-
-/// Waits for a named condition.
-fn until(what: &str, mut condition: impl FnMut() -> Result<bool, Failed>) -> Result<(), Failed> {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !condition()? {
-        if Instant::now() > deadline {
-            return Err(format!("waited in vain until {what}").into());
-        }
-        std::thread::park_timeout(Duration::from_millis(10));
-    }
-    Ok(())
 }

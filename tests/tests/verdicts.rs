@@ -5,6 +5,10 @@ use std::path::PathBuf;
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 
+mod processes;
+
+use processes::binary;
+
 fn main() {
     let arguments = Arguments::from_args();
     let able = std::process::Command::new(binary()).arg("doctor").output().is_ok_and(|o| o.status.success());
@@ -27,16 +31,6 @@ fn main() {
     let trials =
         cases.map(|(name, file, verdict, reason)| Trial::test(name, move || expect(file, verdict, reason)).with_ignored_flag(!able));
     libtest_mimic::run(&arguments, trials.into()).exit();
-}
-
-fn binary() -> PathBuf {
-    // The harness's binary is built beside the tests.
-    let mut path = std::env::current_exe().expect("own path");
-    path.pop();
-    if path.ends_with("deps") {
-        path.pop();
-    }
-    path.join("faultlab")
 }
 
 fn expect(file: &str, verdict: &str, reason: &str) -> Result<(), Failed> {

@@ -15,7 +15,7 @@ use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
 use super::case::{Accident, Case, Scarce, Subject};
-use super::processes::{self, Process, descendants};
+use super::processes::{self, Process, descendants, pid, state};
 
 /// A run that takes longer hangs: longer than the time after which a silent pocket is given up.
 const LIMIT: Duration = Duration::from_secs(400);
@@ -211,7 +211,7 @@ fn inflict(case: &Case, child: &Child) -> Result<Option<Hit>, Failed> {
     let mortal = mortal && (signal == Signal::SIGKILL || role != "__cell");
     while mortal && !ended && Instant::now() < deadline {
         reap(child.id())?;
-        ended = state(process).is_none_or(|s| s == 'Z');
+        ended = state(process.pid).is_none_or(|s| s == 'Z');
         std::thread::park_timeout(Duration::from_millis(1));
     }
     Ok(Some(Hit { role, pid: process.pid, when, ended, place }))
@@ -242,11 +242,6 @@ fn place_of(process: &Process, top: u32) -> Result<Place, Failed> {
         fds.find(|p| p.ends_with("events.jsonl")).map(Place::Host)
     };
     Ok(line.filter_map(of).next().unwrap_or(Place::Elsewhere))
-}
-
-fn state(process: &Process) -> Option<char> {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.pid)).ok()?;
-    stat.get(stat.rfind(')')? + 2..)?.chars().next()
 }
 
 /// Takes the exit statuses of orphans that have come to this process.
@@ -299,10 +294,6 @@ fn machine() -> Result<Vec<String>, Failed> {
         all.extend(names.map(|e| format!("{kind} {}", e.file_name().to_string_lossy())));
     }
     Ok(all)
-}
-
-fn pid(id: u32) -> Pid {
-    Pid::from_raw(i32::try_from(id).unwrap_or(0))
 }
 
 /// The status in words.

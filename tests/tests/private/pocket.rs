@@ -3,13 +3,16 @@
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use faultlab::world::pocket::{self, Pocket};
 use libtest_mimic::Failed;
 
-use crate::processes;
+use crate::processes::{self, until};
 use crate::stage::{Stage, TOKEN, said};
+
+/// How long conditions are waited for.
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// Why there is no pocket world here.
 pub fn missing() -> Option<String> {
@@ -29,7 +32,7 @@ pub fn no_orders_are_left() -> Result<(), Failed> {
     }
     // Whoever holds the pocket's folder removes it when the kernel has ended, which the program does not wait for.
     let temporary = || -> Vec<_> { std::fs::read_dir(stage.path("tmp")).into_iter().flatten().flatten().map(|e| e.path()).collect() };
-    until("the temporary folder is empty", || temporary().is_empty())
+    until(LIMIT, "the temporary folder is empty", || Ok(temporary().is_empty()))
         .map_err(|e| format!("{}: {:?} are left", e.message().unwrap_or_default(), temporary()))?;
     let told = stage.holding("evidence", &[TOKEN.1, TOKEN.0])?;
     if told.is_empty() { Ok(()) } else { Err(format!("the environment is in {told:?}").into()) }
@@ -50,30 +53,18 @@ pub fn kernel_goes_with_its_parent() -> Result<(), Failed> {
     let mut lifeline = shell.stdin.take().ok_or("no pipe")?;
     shell.wait()?;
     lifeline.write_all(b"go\n{}\n")?;
-    until("the kernel has started", || started.exists())?;
+    until(LIMIT, "the kernel has started", || Ok(started.exists()))?;
     let pid: u32 = std::fs::read_to_string(&started)?.trim().parse()?;
     let all = processes::all()?;
     let kernel = all.iter().find(|p| p.pid == pid).ok_or("the kernel is gone already")?;
     let first = all.iter().find(|p| p.pid == kernel.parent).ok_or("the kernel's parent is gone already")?;
     drop(lifeline);
     let alive = |p: &processes::Process| processes::all().is_ok_and(|all| all.iter().any(|q| (q.pid, q.started) == (p.pid, p.started)));
-    let gone = until("the kernel and its parent have gone", || !alive(kernel) && !alive(first));
+    let gone = until(LIMIT, "the kernel and its parent have gone", || Ok(!alive(kernel) && !alive(first)));
     if gone.is_err() {
         for process in [first, kernel] {
-            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(i32::try_from(process.pid)?), nix::sys::signal::Signal::SIGKILL);
+            let _ = nix::sys::signal::kill(processes::pid(process.pid), nix::sys::signal::Signal::SIGKILL);
         }
     }
     gone
-}
-
-/// Waits for a named condition.
-fn until(what: &str, mut condition: impl FnMut() -> bool) -> Result<(), Failed> {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !condition() {
-        if Instant::now() > deadline {
-            return Err(format!("waited in vain until {what}").into());
-        }
-        std::thread::park_timeout(Duration::from_millis(10));
-    }
-    Ok(())
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each test binary uses a part
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
 
@@ -58,10 +59,38 @@ pub fn below(root: u32, name: &str) -> Result<Vec<u32>, Failed> {
     Ok(descendants(root)?.into_iter().filter(|p| p.name == name).map(|p| p.pid).collect())
 }
 
+/// A process by its number, for those who send signals; no process if there can be none of that number.
+pub fn pid(id: u32) -> nix::unistd::Pid {
+    // Not 0, which means the own process group.
+    nix::unistd::Pid::from_raw(i32::try_from(id).unwrap_or(i32::MAX))
+}
+
+/// Waits for a named condition, as long as the limit says.
+pub fn until(limit: Duration, what: &str, mut condition: impl FnMut() -> Result<bool, Failed>) -> Result<(), Failed> {
+    let deadline = Instant::now() + limit;
+    while !condition()? {
+        if Instant::now() > deadline {
+            return Err(format!("waited in vain until {what}").into());
+        }
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+/// The state of a process in one letter; `None`: it has ended.
+pub fn state(pid: u32) -> Option<char> {
+    fields(pid)?.first()?.chars().next()
+}
+
+/// What stands behind the name in `/proc/PID/stat`, which may hold anything.
+fn fields(pid: u32) -> Option<Vec<String>> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    Some(stat.get(stat.rfind(')')? + 1..)?.split_whitespace().map(str::to_owned).collect())
+}
+
 /// Processor time of a process so far, in ticks; `None`: it has ended.
 pub fn ticks(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let fields: Vec<&str> = stat.get(stat.rfind(')')? + 1..)?.split_whitespace().collect();
+    let fields = fields(pid)?;
     // utime and stime.
     Some(fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?)
 }
