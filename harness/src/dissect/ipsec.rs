@@ -3,8 +3,10 @@
 use std::mem;
 use std::sync::Arc;
 
+use peer::Ikev2Keys;
+use wire::crypto::Integrity;
 use wire::esp::Encapsulated;
-use wire::ike::{Encryption, v1};
+use wire::ike::{Encryption, Message, Payload, v1};
 
 use super::walk::{Inside, View, Walk};
 use super::{Ah, Esp, Ike, Layer};
@@ -40,6 +42,7 @@ impl Walk<'_> {
     fn ike(&mut self, view: View<'_>, marker: bool) {
         let raw = view.bytes();
         let mut message = wire::ike::parse(raw);
+        let mut unverified = None;
         if self.inside == Inside::Frame && self.missing == 0 {
             let state = &mut *self.state;
             match message.major() {
@@ -48,25 +51,36 @@ impl Walk<'_> {
                     let secrets = keys.map(|k| v1::Secrets { cipher: k.encryption, hash: k.hash, key: &k.key });
                     state.chains.handle(&mut message, raw, secrets);
                 }
-                2 if message.encryption == Encryption::Opaque => {
-                    // An SA has further keys after each IKE_INTERMEDIATE (RFC 9370 §2.2.2); integrity shows which.
-                    for k in state.keys.ikev2(message.spi_i, message.spi_r) {
-                        let (sk_e, sk_a) = if message.from_initiator() { (&k.sk_ei, &k.sk_ai) } else { (&k.sk_er, &k.sk_ar) };
-                        state.fragments.decrypt(self.tap.into(), &mut message, raw, k.encryption, k.integrity, sk_e, sk_a);
-                        if message.encryption == Encryption::Decrypted {
-                            break;
-                        }
-                    }
-                }
+                2 if message.encryption == Encryption::Opaque => unverified = self.open_ike(&mut message, raw),
                 _ => {}
             }
         }
         let complaint = message.malformed.clone();
         let beyond = self.inside == Inside::Frame && message.length as usize > raw.len() + self.missing + TOLERATED;
-        self.layers.push(Layer::Ike(Box::new(Ike { message, raw: raw.to_vec(), marker, beyond })));
+        self.layers.push(Layer::Ike(Box::new(Ike { message, raw: raw.to_vec(), marker, beyond, unverified })));
         if let Some(why) = complaint {
             self.malformed("isakmp", why);
         }
+    }
+
+    /// Decrypts with the set of keys that the ICV proves right: an SA has further ones after each IKE_INTERMEDIATE (RFC 9370 §2.2.2).
+    /// When the ICV fails with all of them, returns what is there with those that make most sense of it.
+    fn open_ike(&mut self, message: &mut Message, raw: &[u8]) -> Option<Vec<Payload>> {
+        let state = &mut *self.state;
+        let keys = state.keys.ikev2(message.spi_i, message.spi_r);
+        for k in keys {
+            let (sk_e, sk_a) = of_sender(k, message);
+            state.fragments.decrypt(self.tap.into(), message, raw, k.encryption, k.integrity, sk_e, sk_a);
+            if message.encryption == Encryption::Decrypted {
+                return None;
+            }
+        }
+        let checked = |k: &&Ikev2Keys| k.encryption.is_aead() || k.integrity != Integrity::None;
+        let tries = keys.iter().filter(checked).filter_map(|k| {
+            let (sk_e, _) = of_sender(k, message);
+            wire::ike::open_unverified(message, raw, k.encryption, k.integrity, sk_e)
+        });
+        tries.max_by_key(|opened| opened.read).map(|opened| opened.payloads)
     }
 
     pub(super) fn esp(&mut self, view: View<'_>, udp: bool) {
@@ -120,4 +134,9 @@ impl Walk<'_> {
         self.layers.push(Layer::Ah(Ah { spi: header.spi, seq: header.seq, icv: header.icv }));
         Some((header.next_header, header.len))
     }
+}
+
+/// SK_e and SK_a of whoever has sent this message (RFC 7296 §2.14).
+fn of_sender<'k>(k: &'k Ikev2Keys, message: &Message) -> (&'k [u8], &'k [u8]) {
+    if message.from_initiator() { (&k.sk_ei, &k.sk_ai) } else { (&k.sk_er, &k.sk_ar) }
 }

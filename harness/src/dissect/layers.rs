@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::ops::Range;
 
-use wire::ike::Message;
+use wire::ike::{Message, Payload};
 
 use super::Octets;
 
@@ -175,6 +175,9 @@ pub struct Ike {
     pub marker: bool,
     /// The header's length goes so far beyond the datagram that Wireshark (4.0, 4.4, 4.6) shows neither it nor any payload.
     pub beyond: bool,
+    /// IKEv2: what is inside when the integrity check has failed with every key that is known. Filters see it, as Wireshark's do; it
+    /// proves nothing, so that symptoms do not look here.
+    pub unverified: Option<Vec<Payload>>,
 }
 
 /// ESP header.

@@ -140,7 +140,11 @@ fn ike(i: &Ike) -> String {
         let _ = write!(text, " {}", payload(m, p.kind, &p.body));
     }
     if m.encryption == Encryption::Failed {
-        text.push_str(" (decryption failed)");
+        text.push_str(if i.unverified.is_some() { " (integrity check failed:" } else { " (decryption failed" });
+        for p in i.unverified.iter().flatten() {
+            let _ = write!(text, " {}", payload(m, p.kind, &p.body));
+        }
+        text.push(')');
     }
     text
 }
@@ -178,6 +182,7 @@ fn payload(m: &Message, kind: u8, body: &Body) -> String {
         Body::Nonce(_) if m.major() == 2 => if m.is_response() { "Nr" } else { "Ni" }.to_owned(),
         Body::Skf { number, total, .. } => format!("SKF({number}/{total})"),
         Body::Fragment { number, last, .. } => format!("FRAG({number}{})", if *last { ", last" } else { "" }),
+        Body::Cut => format!("{} (cut short)", name.map_or_else(|| format!("payload {kind}"), str::to_owned)),
         _ => name.map_or_else(|| format!("payload {kind}"), str::to_owned),
     }
 }
@@ -206,7 +211,7 @@ mod tests {
         let link = Body::Notify { protocol: 0, spi: vec![], kind: 16441, data: vec![0xab; 40] };
         assert_eq!(payload(&message, 34, &ke), "KE(ML_KEM_768)");
         assert_eq!(payload(&message, 41, &link), format!("N(ADDITIONAL_KEY_EXCHANGE {})", "ab".repeat(16)));
-        let line = ike(&Ike { message, raw: vec![], marker: false, beyond: false });
+        let line = ike(&Ike { message, raw: vec![], marker: false, beyond: false, unverified: None });
         assert!(line.starts_with("IKE_FOLLOWUP_KE request mid=9"), "{line}");
     }
 }

@@ -86,7 +86,7 @@ impl Story {
         if marker {
             above.push(Layer::UdpEncap(true));
         }
-        above.push(Layer::Ike(Box::new(Ike { message, raw: raw.clone(), marker, beyond: false })));
+        above.push(Layer::Ike(Box::new(Ike { message, raw: raw.clone(), marker, beyond: false, unverified: None })));
         self.packet(time, tap, ip(src.0, dst.0, 17, 200), &[&[0; 8], &raw[..]].concat(), above)
     }
 

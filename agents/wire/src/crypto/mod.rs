@@ -12,7 +12,7 @@ mod xcbc;
 use serde::{Deserialize, Serialize};
 use sha2::Digest;
 
-pub use apply::{decrypt, encrypt};
+pub use apply::{decrypt, decrypt_unverified, encrypt};
 pub use cipher::Cipher;
 pub use integrity::Integrity;
 pub use xcbc::aes_xcbc;

@@ -152,6 +152,16 @@ fn every_suite_of_strongswan_opens_and_seals() {
         let p = Protection { cipher, integrity, sk_e: &e, sk_a: &a };
         assert_same(&seal(&header(&m), first, &chain, &p, &iv(&raw, cipher)).unwrap(), &raw, cipher);
         ciphers.insert(cipher.to_transform());
+
+        // Without a look at integrity the same payloads are inside, also when it fails.
+        let mut altered = raw.clone();
+        *altered.last_mut().unwrap() ^= 1;
+        let mut forged = parse(&altered);
+        super::decrypt_v2(&mut forged, &altered, cipher, integrity, &e, &a);
+        assert_eq!(forged.encryption, Encryption::Failed, "{cipher:?} {integrity:?}");
+        let unverified = super::open_unverified(&forged, &altered, cipher, integrity, &e).unwrap();
+        assert!(m.payloads.iter().filter(|p| p.inner).eq(&unverified.payloads), "{cipher:?} {integrity:?}");
+        assert_eq!(unverified.read, chain.len());
     }
     assert_eq!(ciphers.len(), 21);
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::parse::{HEADER_LEN, chain};
-use super::{Body, Encryption, Message};
+use super::{Body, Encryption, Message, Payload};
 use crate::crypto::{self, Cipher, Integrity, OpenError};
 
 /// What was inside an SK or SKF payload.
@@ -65,10 +65,7 @@ fn is_encrypted(body: &Body) -> bool {
 }
 
 fn open_body(aad: &[u8], body: &[u8], cipher: Cipher, integrity: Integrity, sk_e: &[u8], sk_a: &[u8]) -> Result<Vec<u8>, OpenError> {
-    let short = OpenError::Length(body.len());
-    let icv_len = if cipher.is_aead() { cipher.icv_len() } else { integrity.icv_len() };
-    let (iv, rest) = body.split_at_checked(cipher.iv_len()).ok_or(short)?;
-    let (text, icv) = rest.len().checked_sub(icv_len).and_then(|n| rest.split_at_checked(n)).ok_or(short)?;
+    let (iv, text, icv) = split(body, cipher, integrity)?;
     let mut data = text.to_vec();
     if cipher.is_aead() {
         crypto::decrypt(cipher, sk_e, iv, aad, &mut data, icv)?;
@@ -78,10 +75,43 @@ fn open_body(aad: &[u8], body: &[u8], cipher: Cipher, integrity: Integrity, sk_e
         }
         crypto::decrypt(cipher, sk_e, iv, aad, &mut data, &[])?;
     }
-    let pad = usize::from(*data.last().ok_or(short)?);
+    unpad(data)
+}
+
+/// IV, ciphertext and ICV.
+fn split(body: &[u8], cipher: Cipher, integrity: Integrity) -> Result<(&[u8], &[u8], &[u8]), OpenError> {
+    let short = OpenError::Length(body.len());
+    let icv_len = if cipher.is_aead() { cipher.icv_len() } else { integrity.icv_len() };
+    let (iv, rest) = body.split_at_checked(cipher.iv_len()).ok_or(short)?;
+    let (text, icv) = rest.len().checked_sub(icv_len).and_then(|n| rest.split_at_checked(n)).ok_or(short)?;
+    Ok((iv, text, icv))
+}
+
+fn unpad(mut data: Vec<u8>) -> Result<Vec<u8>, OpenError> {
+    let pad = usize::from(*data.last().ok_or(OpenError::Length(0))?);
     let len = data.len().checked_sub(pad + 1).ok_or(OpenError::Padding)?;
     data.truncate(len);
     Ok(data)
+}
+
+/// What an SK payload seems to say whose integrity check fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unverified {
+    /// Payloads, all `inner`. Nothing says that the peer has sent them.
+    pub payloads: Vec<Payload>,
+    /// Octets of the text that make up payloads: the most with the right key.
+    pub read: usize,
+}
+
+/// Decrypts an SK payload without any look at integrity; `None`: there is none, or it is too short.
+pub fn open_unverified(message: &Message, raw: &[u8], cipher: Cipher, integrity: Integrity, sk_e: &[u8]) -> Option<Unverified> {
+    let sk = message.payloads.iter().find(|p| matches!(p.body, Body::Sk { .. }))?;
+    let (iv, text, _) = split(raw.get(encrypted_body(message)?)?, cipher, integrity).ok()?;
+    let mut data = text.to_vec();
+    crypto::decrypt_unverified(cipher, sk_e, iv, &mut data).ok()?;
+    let data = unpad(data).ok()?;
+    let inner = chain(&data, sk.next, message.major(), true);
+    Some(Unverified { payloads: inner.payloads, read: data.len() - inner.rest })
 }
 
 impl Message {

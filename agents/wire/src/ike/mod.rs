@@ -14,7 +14,7 @@ mod sa;
 mod tests;
 pub mod v1;
 
-pub use decrypt::decrypt_v2;
+pub use decrypt::{Unverified, decrypt_v2, open_unverified};
 pub use parse::parse;
 
 use serde::{Deserialize, Serialize};
@@ -188,6 +188,8 @@ pub enum Body {
     },
     /// Anything else.
     Other(Vec<u8>),
+    /// Its length field is wrong: of the payload only the generic header could be read, and nothing after it.
+    Cut,
 }
 
 /// One proposal of an SA payload.

@@ -88,29 +88,33 @@ pub(crate) fn chain(bytes: &[u8], mut next: u8, major: u8, inner: bool) -> Chain
     let mut r = Reader::new(bytes);
     while next != 0 {
         let at = bytes.len() - r.len();
-        let complaint = if chain.payloads.len() == MAX_PAYLOADS {
-            Some(format!("more than {MAX_PAYLOADS} payloads"))
+        let broken = |why: String| Some(format!("payload {next} at octet {at}: {why}"));
+        let mut complaint = None;
+        if chain.payloads.len() == MAX_PAYLOADS {
+            complaint = Some(format!("more than {MAX_PAYLOADS} payloads"));
+        } else if let Some((following, flags, length)) = generic_header(&mut r) {
+            let body = match usize::from(length).checked_sub(4).map(|n| r.take(n)) {
+                None => {
+                    complaint = broken(format!("length {length} is below 4"));
+                    Body::Cut
+                }
+                Some(None) => {
+                    complaint = broken(format!("length {length}, but {} octets are left", r.len() + 4));
+                    Body::Cut
+                }
+                Some(Some(data)) => payload::body(major, next, data).unwrap_or_else(|why| {
+                    chain.malformed = chain.malformed.take().or_else(|| broken(why));
+                    Body::Other(data.to_vec())
+                }),
+            };
+            // What follows an encrypted payload is inside it.
+            let last = matches!(body, Body::Sk { .. } | Body::Skf { .. });
+            let critical = major == 2 && flags & 0x80 != 0;
+            chain.payloads.push(Payload { kind: next, next: following, critical, length, inner, body });
+            next = if last { 0 } else { following };
         } else {
-            match generic_header(&mut r) {
-                None => Some(format!("payload {next} at octet {at}: its header is cut short")),
-                Some((following, flags, length)) => match r.take(usize::from(length).saturating_sub(4)) {
-                    _ if length < 4 => Some(format!("payload {next} at octet {at}: length {length} is below 4")),
-                    None => Some(format!("payload {next} at octet {at}: length {length}, but {} octets are left", r.len() + 4)),
-                    Some(data) => {
-                        let body = payload::body(major, next, data).unwrap_or_else(|why| {
-                            chain.malformed.get_or_insert_with(|| format!("payload {next} at octet {at}: {why}"));
-                            Body::Other(data.to_vec())
-                        });
-                        // What follows an encrypted payload is inside it.
-                        let last = matches!(body, Body::Sk { .. } | Body::Skf { .. });
-                        let critical = major == 2 && flags & 0x80 != 0;
-                        chain.payloads.push(Payload { kind: next, next: following, critical, length, inner, body });
-                        next = if last { 0 } else { following };
-                        None
-                    }
-                },
-            }
-        };
+            complaint = broken("its header is cut short".to_owned());
+        }
         if let Some(why) = complaint {
             chain.malformed.get_or_insert(why);
             chain.broken = true;

@@ -8,31 +8,33 @@ use crate::reader::Reader;
 const MAX_SPIS: usize = 1024;
 
 /// Reads the body of a payload of type `kind`; the complaint says what does not fit.
+///
+/// IKEv2's types in a message of version 1 (whose version octet may be a lie) have version 1's layout, as in Wireshark.
 pub(crate) fn body(major: u8, kind: u8, data: &[u8]) -> Result<Body, String> {
     let mut r = Reader::new(data);
     let body = match (major, kind) {
-        (1, 1) => return sa::v1(data),
+        (1, 1 | 33) => return sa::v1(data),
         (2, 33) => return sa::v2(data),
-        (1, 14) | (2, 47) => return configuration(major, data),
-        (1, 4) => Some(Body::Ke { group: None, data: data.to_vec() }),
+        (1, 14) | (1 | 2, 47) => return configuration(major, data),
+        (1, 4 | 34) => Some(Body::Ke { group: None, data: data.to_vec() }),
         (2, 34) => ke_v2(&mut r),
-        (1, 5) => id_v1(&mut r),
+        (1, 5 | 35 | 36) => id_v1(&mut r),
         (2, 35 | 36) => id_v2(&mut r),
-        (1, 6) | (2, 37) => r.u8().map(|encoding| Body::Cert { encoding, data: r.rest().to_vec() }),
-        (1, 7) | (2, 38) => r.u8().map(|encoding| Body::CertReq { encoding, data: r.rest().to_vec() }),
+        (1, 6) | (1 | 2, 37) => r.u8().map(|encoding| Body::Cert { encoding, data: r.rest().to_vec() }),
+        (1, 7) | (1 | 2, 38) => r.u8().map(|encoding| Body::CertReq { encoding, data: r.rest().to_vec() }),
         (1, 8) => Some(Body::Hash(data.to_vec())),
         (1, 9) => Some(Body::Sig(data.to_vec())),
-        (1, 10) | (2, 40) => Some(Body::Nonce(data.to_vec())),
-        (1, 11) | (2, 41) => notify(major, &mut r),
-        (1, 12) | (2, 42) => return delete(major, data),
-        (1, 13) | (2, 43) => Some(Body::Vendor(data.to_vec())),
+        (1, 10) | (1 | 2, 40) => Some(Body::Nonce(data.to_vec())),
+        (1, 11) | (1 | 2, 41) => notify(major, &mut r),
+        (1, 12) | (1 | 2, 42) => return delete(major, data),
+        (1, 13) | (1 | 2, 43) => Some(Body::Vendor(data.to_vec())),
         (1, 20 | 130) => Some(Body::NatD(data.to_vec())),
         (1, 21 | 131) => r.u32().map(|_| Body::NatOa(r.rest().to_vec())),
         (1, 132) => fragment_v1(&mut r),
-        (2, 39) => auth(&mut r),
-        (2, 44 | 45) => return selectors(data),
+        (1 | 2, 39) => auth(&mut r),
+        (1 | 2, 44 | 45) => return selectors(data),
         (2, 46) => Some(Body::Sk { len: data.len() }),
-        (2, 48) => Some(Body::Eap(data.to_vec())),
+        (1 | 2, 48) => Some(Body::Eap(data.to_vec())),
         (2, 53) => skf(&mut r),
         _ => Some(Body::Other(data.to_vec())),
     };

@@ -96,11 +96,13 @@ fn the_payloads_of_a_first_message_are_read() {
 fn lengths_that_lie_leave_a_marked_part() {
     let whole = sa_init();
     let cut = parse(&whole[..100]);
-    assert_eq!(cut.payloads.len(), 1);
+    let kinds: Vec<_> = cut.payloads.iter().map(|p| (p.kind, p.body == Body::Cut)).collect();
+    assert_eq!(kinds, [(33, false), (34, true)]);
     assert!(cut.malformed.unwrap().contains("only 100 octets"));
     let mut zero = whole.clone();
     zero[30..32].copy_from_slice(&[0, 0]);
     assert!(parse(&zero).malformed.unwrap().contains("below 4"));
+    assert_eq!(parse(&zero).payloads.last().unwrap().body, Body::Cut);
     assert!(parse(&whole[..20]).malformed.is_some());
     let endless = message(43, 0x20, 37, 0, 0, &payload(43, &[]).repeat(4000));
     assert!(parse(&endless).malformed.unwrap().contains("more than"));
@@ -264,6 +266,8 @@ proptest! {
         for key in [&key, &fitting] {
             let _ = crate::esp::decrypt(&raw, cipher, key, Integrity::HmacSha1_96, key);
             let _ = crate::esp::decrypt(&raw, cipher, key, Integrity::None, &[]);
+            let sealed = message(46, 0x20, 35, 0, 0, &payload(35, &raw));
+            let _ = open_unverified(&parse(&sealed), &sealed, cipher, Integrity::HmacSha1_96, key);
         }
     }
 }

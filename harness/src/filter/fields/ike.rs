@@ -20,6 +20,7 @@ pub(super) fn is_ike(ike: &Ike) -> bool {
 
 pub(super) fn visit(field: Field, ike: &Ike, sink: &mut Sink<'_>) -> bool {
     let m = &ike.message;
+    let payloads = || m.payloads.iter().chain(ike.unverified.iter().flatten());
     let v2 = m.major() == 2;
     // Wireshark knows neither exchanges nor single flags of other versions.
     let known = matches!(m.major(), 1 | 2);
@@ -42,18 +43,18 @@ pub(super) fn visit(field: Field, ike: &Ike, sink: &mut Sink<'_>) -> bool {
         Field::IsakmpFlagR => flag(true, 0x20, sink),
         Field::IsakmpMessageId => sink(Value::Uint(m.message_id.into())),
         Field::IsakmpLength => sink(Value::Uint(m.length.into())),
-        Field::IsakmpNextPayload => sink(Value::Uint(m.next_payload.into())) || m.payloads.iter().any(|p| next_payloads(p, sink)),
+        Field::IsakmpNextPayload => sink(Value::Uint(m.next_payload.into())) || payloads().any(|p| next_payloads(p, sink)),
         // All others are about payloads.
         _ if ike.beyond => false,
-        Field::IsakmpTypePayload => m.payloads.iter().any(|p| types(p, sink)),
-        Field::IsakmpCritical => v2 && m.payloads.iter().any(|p| sink(Value::Bool(p.critical))),
+        Field::IsakmpTypePayload => payloads().any(|p| types(p, sink)),
+        Field::IsakmpCritical => v2 && payloads().any(|p| sink(Value::Bool(p.critical))),
         Field::IsakmpEncData => match m.encryption {
             Encryption::Clear => false,
             // A fragment's octets have another name there.
             _ => !m.payloads.iter().any(|p| matches!(p.body, Body::Skf { .. })) && sink(Value::Present),
         },
-        Field::IsakmpEncDecrypted => m.encryption == Encryption::Decrypted && sink(Value::Present),
-        _ => m.payloads.iter().any(|p| payload(field, p, v2, sink)),
+        Field::IsakmpEncDecrypted => (m.encryption == Encryption::Decrypted || ike.unverified.is_some()) && sink(Value::Present),
+        _ => payloads().any(|p| payload(field, p, v2, sink)),
     }
 }
 

@@ -64,6 +64,7 @@ pub(super) fn emit(body: &Body, out: &mut Vec<u8>) {
         | Body::NatD(data)
         | Body::NatOa(data)
         | Body::Other(data) => out.extend(data),
+        Body::Cut => {}
         Body::Fragment { id, number, last } => {
             out.extend(id.to_be_bytes());
             out.extend([*number, u8::from(*last)]);

@@ -79,7 +79,8 @@ fn header() -> impl Strategy<Value = Header> {
 }
 
 fn parts_of(message: &super::super::Message, inner: bool) -> Vec<Part> {
-    message.payloads.iter().filter(|p| p.inner == inner).map(Part::from).collect()
+    // A wrong length cannot be written.
+    message.payloads.iter().filter(|p| p.inner == inner && p.body != Body::Cut).map(Part::from).collect()
 }
 
 proptest! {
