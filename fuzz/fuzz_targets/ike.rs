@@ -6,6 +6,7 @@ use wire::crypto::{Cipher, Hash, Integrity};
 use wire::ike::{self, fragments::Fragments, v1};
 
 fuzz_target!(|bytes: &[u8]| {
+    ike::parse_captured(bytes);
     let mut message = ike::parse(bytes);
     let secrets = v1::Secrets { cipher: Cipher::AesCbc(128), hash: Hash::Sha1, key: &[1; 16] };
     v1::Chains::default().handle(&mut message, bytes, Some(secrets));

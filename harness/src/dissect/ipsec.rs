@@ -41,7 +41,7 @@ impl Walk<'_> {
 
     fn ike(&mut self, view: View<'_>, marker: bool) {
         let raw = view.bytes();
-        let mut message = wire::ike::parse(raw);
+        let mut message = wire::ike::parse_captured(raw);
         let mut unverified = None;
         if self.inside == Inside::Frame && self.missing == 0 {
             let state = &mut *self.state;

@@ -107,7 +107,10 @@ impl Walk<'_> {
         };
         self.layers.push(Layer::Icmp(Icmp { v6, kind, code, mtu, echo, checksum_ok }));
         if !is_error {
-            return self.data(view.skip(8));
+            if is_echo {
+                self.data(view.skip(8)); // of other messages Wireshark knows what is inside
+            }
+            return;
         }
         // An error quotes the packet that caused it. Inner packets have no place for a quote, and a quote may not hold another.
         if self.inside == Inside::Frame {

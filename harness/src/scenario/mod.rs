@@ -38,5 +38,6 @@ mod wrong;
 
 pub use check::load;
 pub use diag::{Diagnostic, Diagnostics};
+pub use misbehaviour::ACTIONS as MESSAGE_ACTIONS;
 pub use source::Source;
 pub use vocabulary::Vocabulary;

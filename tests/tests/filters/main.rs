@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers may fail")]
 
 mod changed;
+#[path = "../every/mod.rs"]
+mod every;
 mod frames;
 mod refused;
 #[path = "../tshark/mod.rs"]
@@ -11,9 +13,10 @@ mod tshark;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use every::{of_every_field, ours};
 use faultlab::capture::read;
 use faultlab::dissect::{Capture, Dissector};
-use faultlab::filter::fields::{FIELDS, Field, Kind};
+use faultlab::filter::fields::{FIELDS, Field};
 use faultlab::filter::{Analysis, Filter};
 use tshark::Tshark;
 
@@ -126,30 +129,6 @@ fn load(path: &Path) -> (Capture, Analysis) {
     let capture = Capture { taps: reader.taps().to_vec(), records };
     let analysis = Analysis::of(&capture);
     (capture, analysis)
-}
-
-fn ours(field: Field) -> bool {
-    field.info().name.starts_with("faultlab.")
-}
-
-/// Presence of each field, and comparisons of its type.
-fn of_every_field() -> Vec<String> {
-    let mut filters = Vec::new();
-    for info in FIELDS.iter().filter(|f| !ours(f.field)) {
-        filters.push(info.name.to_owned());
-        filters.extend(match info.kind {
-            Kind::Uint(_) => vec![format!("{} == 1", info.name), format!("{} != 0", info.name), format!("{} > 20", info.name)],
-            Kind::Bool => vec![format!("{} == 1", info.name)],
-            Kind::Ipv4 => vec![format!("{} > 20.0.0.0", info.name)],
-            Kind::Ipv6 => vec![format!("{} == 2001:db8:1::/48", info.name)],
-            Kind::Bytes => vec![format!("{}[0] > 0x40", info.name), format!("len({}) > 16", info.name)],
-            Kind::Text => vec![format!("{} contains \"e\"", info.name)],
-            Kind::Ether => vec![format!("{}[0] == 0x02", info.name)],
-            Kind::Seconds => vec![format!("{} > 0.1", info.name)],
-            Kind::None | Kind::Protocol | Kind::OpaqueProtocol => Vec::new(),
-        });
-    }
-    filters
 }
 
 /// The frames that our own filter selects.

@@ -15,7 +15,7 @@ mod tests;
 pub mod v1;
 
 pub use decrypt::{Unverified, decrypt_v2, open_unverified};
-pub use parse::parse;
+pub use parse::{parse, parse_captured};
 
 use serde::{Deserialize, Serialize};
 

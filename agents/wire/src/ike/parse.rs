@@ -15,6 +15,16 @@ const FLAG_V1_ENCRYPTED: u8 = 0x01;
 
 /// Reads one message. Never fails: what cannot be read is missing, and [`Message::malformed`] says why.
 pub fn parse(bytes: &[u8]) -> Message {
+    read(bytes, false)
+}
+
+/// Reads one message like Wireshark, for people: a payload that begins before the end that the header gives may go beyond it, and of
+/// unknown versions the chain of payloads is followed, too. What is odd is marked as malformed.
+pub fn parse_captured(bytes: &[u8]) -> Message {
+    read(bytes, true)
+}
+
+fn read(bytes: &[u8], leniently: bool) -> Message {
     let mut message = Message {
         spi_i: 0,
         spi_r: 0,
@@ -40,11 +50,13 @@ pub fn parse(bytes: &[u8]) -> Message {
     if length > bytes.len() {
         message.malformed = Some(format!("length field {length}, but only {} octets are here", bytes.len()));
     }
-    let body = &bytes[HEADER_LEN..length.min(bytes.len())];
+    let end = if leniently { bytes.len() } else { length.min(bytes.len()) };
+    let body = &bytes[HEADER_LEN..end];
     match message.major() {
         1 if message.flags & FLAG_V1_ENCRYPTED != 0 => message.encryption = Encryption::Opaque,
-        major @ (1 | 2) => {
-            let chain = chain(body, message.next_payload, major, false);
+        // The layout of any other major version is not known (RFC 7296 §2.5).
+        major if leniently || matches!(major, 1 | 2) => {
+            let chain = chain_until(body, length - HEADER_LEN, message.next_payload, major, false);
             if chain.payloads.iter().any(|p| matches!(p.body, Body::Sk { .. } | Body::Skf { .. })) {
                 message.encryption = Encryption::Opaque;
             }
@@ -52,7 +64,6 @@ pub fn parse(bytes: &[u8]) -> Message {
             // The header's complaint is the cause of what the chain then misses.
             message.malformed = message.malformed.take().or(chain.malformed);
         }
-        // The layout of any other major version is not known (RFC 7296 §2.5).
         _ => {}
     }
     message
@@ -83,14 +94,21 @@ pub(crate) struct Chain {
 }
 
 /// Follows the chain of generic payload headers (RFC 2408 §3.2, RFC 7296 §3.2) that begins with type `next`.
-pub(crate) fn chain(bytes: &[u8], mut next: u8, major: u8, inner: bool) -> Chain {
+pub(crate) fn chain(bytes: &[u8], next: u8, major: u8, inner: bool) -> Chain {
+    chain_until(bytes, bytes.len(), next, major, inner)
+}
+
+/// Like [`chain`]; no payload begins at `end` or behind.
+fn chain_until(bytes: &[u8], end: usize, mut next: u8, major: u8, inner: bool) -> Chain {
     let mut chain = Chain { payloads: Vec::new(), rest: bytes.len(), broken: false, malformed: None };
     let mut r = Reader::new(bytes);
     while next != 0 {
         let at = bytes.len() - r.len();
         let broken = |why: String| Some(format!("payload {next} at octet {at}: {why}"));
         let mut complaint = None;
-        if chain.payloads.len() == MAX_PAYLOADS {
+        if at >= end && end < bytes.len() {
+            complaint = broken("begins behind the end that the header gives".to_owned());
+        } else if chain.payloads.len() == MAX_PAYLOADS {
             complaint = Some(format!("more than {MAX_PAYLOADS} payloads"));
         } else if let Some((following, flags, length)) = generic_header(&mut r) {
             let body = match usize::from(length).checked_sub(4).map(|n| r.take(n)) {
@@ -102,10 +120,11 @@ pub(crate) fn chain(bytes: &[u8], mut next: u8, major: u8, inner: bool) -> Chain
                     complaint = broken(format!("length {length}, but {} octets are left", r.len() + 4));
                     Body::Cut
                 }
-                Some(Some(data)) => payload::body(major, next, data).unwrap_or_else(|why| {
-                    chain.malformed = chain.malformed.take().or_else(|| broken(why));
-                    Body::Other(data.to_vec())
-                }),
+                Some(Some(data)) => {
+                    let (body, why) = payload::body(major, next, data);
+                    chain.malformed = chain.malformed.take().or_else(|| broken(why?));
+                    body
+                }
             };
             // What follows an encrypted payload is inside it.
             let last = matches!(body, Body::Sk { .. } | Body::Skf { .. });
@@ -122,6 +141,9 @@ pub(crate) fn chain(bytes: &[u8], mut next: u8, major: u8, inner: bool) -> Chain
         }
     }
     chain.rest = r.len();
+    if bytes.len() - chain.rest > end {
+        chain.malformed.get_or_insert_with(|| format!("the payloads go beyond the end that the header gives, {end} octets"));
+    }
     chain
 }
 

@@ -7,15 +7,15 @@ use crate::reader::Reader;
 /// SPIs read from one Delete payload.
 const MAX_SPIS: usize = 1024;
 
-/// Reads the body of a payload of type `kind`; the complaint says what does not fit.
+/// Reads the body of a payload of type `kind`; the complaint says what does not fit, and then only what could be read is there.
 ///
 /// IKEv2's types in a message of version 1 (whose version octet may be a lie) have version 1's layout, as in Wireshark.
-pub(crate) fn body(major: u8, kind: u8, data: &[u8]) -> Result<Body, String> {
+pub(crate) fn body(major: u8, kind: u8, data: &[u8]) -> (Body, Option<String>) {
     let mut r = Reader::new(data);
     let body = match (major, kind) {
         (1, 1 | 33) => return sa::v1(data),
         (2, 33) => return sa::v2(data),
-        (1, 14) | (1 | 2, 47) => return configuration(major, data),
+        (1, 14) | (1 | 2, 47) => return partly(data, configuration(major, data)),
         (1, 4 | 34) => Some(Body::Ke { group: None, data: data.to_vec() }),
         (2, 34) => ke_v2(&mut r),
         (1, 5 | 35 | 36) => id_v1(&mut r),
@@ -26,19 +26,41 @@ pub(crate) fn body(major: u8, kind: u8, data: &[u8]) -> Result<Body, String> {
         (1, 9) => Some(Body::Sig(data.to_vec())),
         (1, 10) | (1 | 2, 40) => Some(Body::Nonce(data.to_vec())),
         (1, 11) | (1 | 2, 41) => notify(major, &mut r),
-        (1, 12) | (1 | 2, 42) => return delete(major, data),
+        (1, 12) | (1 | 2, 42) => return partly(data, delete(major, data)),
         (1, 13) | (1 | 2, 43) => Some(Body::Vendor(data.to_vec())),
         (1, 20 | 130) => Some(Body::NatD(data.to_vec())),
         (1, 21 | 131) => r.u32().map(|_| Body::NatOa(r.rest().to_vec())),
         (1, 132) => fragment_v1(&mut r),
         (1 | 2, 39) => auth(&mut r),
-        (1 | 2, 44 | 45) => return selectors(data),
+        (1 | 2, 44 | 45) => return partly(data, selectors(data)),
         (2, 46) => Some(Body::Sk { len: data.len() }),
         (1 | 2, 48) => Some(Body::Eap(data.to_vec())),
         (2, 53) => skf(&mut r),
+        (1 | 2, _) => Some(Body::Other(data.to_vec())),
+        // What Wireshark reads whatever the version.
+        (_, 4 | 34) => Some(Body::Ke { group: None, data: data.to_vec() }),
+        (_, 10 | 40) => Some(Body::Nonce(data.to_vec())),
+        (_, 11 | 41) => Some(notify_of_unknown_version(data)),
         _ => Some(Body::Other(data.to_vec())),
     };
-    body.ok_or_else(|| format!("{} octets are too few for its fixed fields", data.len()))
+    partly(data, body.ok_or_else(|| format!("{} octets are too few for its fixed fields", data.len())))
+}
+
+/// Of a body that cannot be read, the octets.
+fn partly(data: &[u8], body: Result<Body, String>) -> (Body, Option<String>) {
+    match body {
+        Ok(body) => (body, None),
+        Err(why) => (Body::Other(data.to_vec()), Some(why)),
+    }
+}
+
+/// What follows the fields that IKEv2 has there; neither type nor protocol is known.
+fn notify_of_unknown_version(data: &[u8]) -> Body {
+    let spi_size = data.get(1).copied().map_or(0, usize::from);
+    match data.get(4 + spi_size..) {
+        Some(rest) => Body::Notify { protocol: 0, spi: Vec::new(), kind: 0, data: rest.to_vec() },
+        None => Body::Other(data.to_vec()),
+    }
 }
 
 fn ke_v2(r: &mut Reader<'_>) -> Option<Body> {
@@ -142,5 +164,8 @@ fn configuration(major: u8, data: &[u8]) -> Result<Body, String> {
     let (Some(&kind), Some(attributes)) = (data.first(), data.get(4..)) else {
         return Err(format!("{} octets are too few for its fixed fields", data.len()));
     };
-    Ok(Body::Cp { kind, attributes: sa::attributes(attributes, major == 1)? })
+    match sa::attributes(attributes, major == 1) {
+        (attributes, None) => Ok(Body::Cp { kind, attributes }),
+        (_, Some(why)) => Err(why),
+    }
 }

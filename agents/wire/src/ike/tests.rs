@@ -238,6 +238,7 @@ proptest! {
         let mut bytes = bytes;
         if bytes.len() > 17 { bytes[17] = version; }
         let _ = open(&bytes);
+        let _ = parse_captured(&bytes);
         let mut m = parse(&bytes);
         Chains::default().handle(&mut m, &bytes, Some(Secrets { cipher: Cipher::AesCbc(128), hash: Hash::Sha1, key: &KEY }));
     }
@@ -256,6 +257,7 @@ proptest! {
             bent[at] ^= 1 << bit;
             bent.truncate(bent.len() - cut % bent.len());
             let _ = open(&bent);
+            let _ = parse_captured(&bent);
         }
     }
 

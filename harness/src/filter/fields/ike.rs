@@ -46,12 +46,14 @@ pub(super) fn visit(field: Field, ike: &Ike, sink: &mut Sink<'_>) -> bool {
         Field::IsakmpNextPayload => sink(Value::Uint(m.next_payload.into())) || payloads().any(|p| next_payloads(p, sink)),
         // All others are about payloads.
         _ if ike.beyond => false,
+        Field::IsakmpNotifyProtocol | Field::IsakmpNotifyType if !known => false,
         Field::IsakmpTypePayload => payloads().any(|p| types(p, sink)),
         Field::IsakmpCritical => v2 && payloads().any(|p| sink(Value::Bool(p.critical))),
         Field::IsakmpEncData => match m.encryption {
             Encryption::Clear => false,
-            // A fragment's octets have another name there.
-            _ => !m.payloads.iter().any(|p| matches!(p.body, Body::Skf { .. })) && sink(Value::Present),
+            // Without keys a fragment's octets have another name there.
+            Encryption::Opaque if m.payloads.iter().any(|p| matches!(p.body, Body::Skf { .. })) => false,
+            _ => sink(Value::Present),
         },
         Field::IsakmpEncDecrypted => (m.encryption == Encryption::Decrypted || ike.unverified.is_some()) && sink(Value::Present),
         _ => payloads().any(|p| payload(field, p, v2, sink)),
