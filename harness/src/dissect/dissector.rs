@@ -8,6 +8,8 @@ use wire::ike::v1::Chains;
 use wire::ike::{Body, Encryption};
 
 use super::reassembly::Reassembler;
+use super::stream::Streams;
+use super::transport::is_web;
 use super::walk::Walk;
 use super::{Capture, Frame, Layer, Record};
 
@@ -24,6 +26,7 @@ pub(super) struct State {
     pub(super) reassembler: Reassembler,
     pub(super) chains: Chains,
     pub(super) fragments: Fragments,
+    pub(super) streams: Streams,
 }
 
 impl Dissector {
@@ -60,10 +63,11 @@ impl Dissector {
         changed
     }
 
-    /// Fragments and IKEv1 messages always count: later ones depend on them.
+    /// Fragments, IKEv1 messages and segments with HTTP always count: later ones depend on them.
     fn may_change(&self, record: &Record) -> bool {
         record.own().iter().any(|layer| match layer {
             Layer::Ip(ip) => ip.is_fragment(),
+            Layer::Tcp(tcp) => is_web(tcp.src, tcp.dst),
             Layer::Ike(ike) => {
                 let m = &ike.message;
                 let undecided = matches!(m.encryption, Encryption::Opaque | Encryption::Failed);

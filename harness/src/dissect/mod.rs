@@ -10,6 +10,7 @@ pub mod layers;
 mod link;
 mod octets;
 mod reassembly;
+mod stream;
 mod summary;
 mod transport;
 mod walk;

@@ -2,11 +2,17 @@
 
 use etherparse::checksum::Sum16BitWords;
 use etherparse::{TcpHeaderSlice, TcpOptionElement};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
+use super::stream::{Key, Segment};
 use super::walk::{Inside, View, Walk};
 use super::{Icmp, Layer, Tcp, Udp};
 use super::{dns, http};
+
+/// Is there HTTP between these ports?
+pub(super) fn is_web(src: u16, dst: u16) -> bool {
+    [src, dst].iter().any(|port| matches!(port, 80 | 8080))
+}
 
 impl Walk<'_> {
     pub(super) fn udp(&mut self, view: View<'_>) {
@@ -79,8 +85,35 @@ impl Walk<'_> {
             header_len: header_len as u32,
             checksum_ok: self.checksum_ok(view.bytes(), 6),
         }));
-        let web = |port| port == 80 || port == 8080;
-        match http::parse(payload.bytes()).filter(|_| web(src) || web(dst)) {
+        if !is_web(src, dst) {
+            return self.data(payload);
+        }
+        match self.addresses.filter(|_| self.inside == Inside::Frame) {
+            Some((from, to)) => {
+                let key = Key { tap: self.tap, from: SocketAddr::new(from, src), to: SocketAddr::new(to, dst) };
+                let segment = Segment { seq: header.sequence_number(), syn: header.syn(), fin: header.fin(), data: payload.bytes() };
+                self.http_segment(key, &segment, payload);
+            }
+            None => self.http_start(payload),
+        }
+    }
+
+    /// A message belongs to the segment that completes it.
+    fn http_segment(&mut self, key: Key, segment: &Segment<'_>, payload: View<'_>) {
+        if self.missing > 0 {
+            self.state.streams.forget(&key);
+            return self.http_start(payload);
+        }
+        let outcome = self.state.streams.add(key, segment);
+        self.layers.extend(outcome.messages.into_iter().map(|http| Layer::Http(Box::new(http))));
+        if !outcome.claimed {
+            self.data(payload);
+        }
+    }
+
+    /// What is quoted or inside ESP is seen alone.
+    fn http_start(&mut self, payload: View<'_>) {
+        match http::parse(payload.bytes()) {
             Some(start) => self.layers.push(Layer::Http(Box::new(start))),
             None => self.data(payload),
         }

@@ -10,13 +10,17 @@ use crate::tshark::Tshark;
 /// Frame numbers, one set per filter.
 pub type Selected = Vec<BTreeSet<u32>>;
 
-/// What a capture with fragments has, of IP or of IKE (RFC 7383).
-const FRAGMENTS: &str = "ip.flags.mf == 1 || ip.frag_offset > 0 || ipv6.fraghdr || isakmp.frag.total";
+/// What a capture has whose parts are put together: fragments, of IP or of IKE (RFC 7383), or segments with HTTP.
+const FRAGMENTS: &str =
+    "ip.flags.mf == 1 || ip.frag_offset > 0 || ipv6.fraghdr || isakmp.frag.total || (tcp.port in {80, 8080} && tcp.len > 0)";
+
+/// Without it, what a lost segment or a path's MTU has reordered is never put together (docs/filters.md).
+const OUT_OF_ORDER: &[&str] = &["-o", "tcp.reassemble_out_of_order:TRUE"];
 
 /// The frames of a capture that each filter selects; `keys`: the folder with the run's key tables.
 ///
-/// tshark joins fragments that it sees at different taps, though they are copies of each other: with fragments, each tap's frames
-/// are seen alone.
+/// tshark joins fragments and segments that it sees at different taps, though they are copies of each other: where there are any, each
+/// tap's frames are seen alone.
 pub fn select(tshark: &Tshark, capture: &Path, keys: &Path, filters: &[String], taps: &[String]) -> Result<Selected, Failed> {
     let asked: Vec<String> = filters.iter().cloned().chain([FRAGMENTS.to_owned()]).collect();
     let mut selected = one_pass(tshark, capture, keys, &asked)?;
@@ -27,7 +31,7 @@ pub fn select(tshark: &Tshark, capture: &Path, keys: &Path, filters: &[String], 
 }
 
 fn one_pass(tshark: &Tshark, file: &Path, keys: &Path, filters: &[String]) -> Result<Selected, Failed> {
-    let answers = tshark.select(file, Some(keys), filters, &[])?;
+    let answers = tshark.select(file, Some(keys), filters, OUT_OF_ORDER)?;
     let understood =
         answers.into_iter().zip(filters).map(|(answer, filter)| answer.map_err(|e| format!("{tshark} refuses `{filter}`: {e}")));
     Ok(understood.collect::<Result<_, _>>()?)
