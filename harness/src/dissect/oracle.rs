@@ -12,6 +12,7 @@ use wire::ike::Encryption;
 
 use super::tests::{ipv4, udp};
 use super::*;
+use crate::filter::{Analysis, Filter};
 use crate::time::Timestamp;
 
 const KEY: [u8; 16] = [0x11; 16];
@@ -168,8 +169,8 @@ fn found(record: &Record) -> (Vec<u16>, Option<u16>) {
     (notifies, port)
 }
 
-fn captured(dissector: &mut Dissector) -> Capture {
-    let records = packets().into_iter().zip(1..).map(|(packet, number)| {
+fn captured(dissector: &mut Dissector, packets: Vec<Vec<u8>>) -> Capture {
+    let records = packets.into_iter().zip(1..).map(|(packet, number)| {
         dissector.dissect(Frame {
             number,
             tap: 0,
@@ -184,8 +185,7 @@ fn captured(dissector: &mut Dissector) -> Capture {
 }
 
 /// As after IKE_INTERMEDIATE (RFC 9370 §2.2.2), an SA has several sets.
-#[test]
-fn of_several_sets_of_keys_integrity_shows_which() {
+fn several() -> Keys {
     let other = |k: &Ikev2Keys| {
         let mut other = k.clone();
         [&mut other.sk_ei, &mut other.sk_er, &mut other.sk_ai, &mut other.sk_ar].into_iter().flatten().for_each(|octet| *octet ^= 0x55);
@@ -193,18 +193,42 @@ fn of_several_sets_of_keys_integrity_shows_which() {
     };
     let mut several = keys();
     several.ikev2 = several.ikev2.iter().flat_map(|k| [other(k), k.clone(), other(k)]).collect();
+    several
+}
+
+#[test]
+fn of_several_sets_of_keys_integrity_shows_which() {
     let mut dissector = Dissector::new();
-    let mut capture = captured(&mut dissector);
-    dissector.set_keys(&several);
+    let mut capture = captured(&mut dissector, packets());
+    dissector.set_keys(&several());
     dissector.redissect(&mut capture);
     let opened = capture.records[8..10].iter().map(|r| r.ike().unwrap().message.encryption);
     assert_eq!(opened.collect::<Vec<_>>(), [Encryption::Decrypted; 2]);
 }
 
+/// The right set of keys shows what is inside a message that was altered; it is kept apart from what was said.
+#[test]
+fn what_fails_its_integrity_check_is_shown_and_marked() {
+    let mut altered = packets();
+    altered[8..10].iter_mut().for_each(|packet| *packet.last_mut().unwrap() ^= 1);
+    for keys in [keys(), several()] {
+        let mut dissector = Dissector::new();
+        dissector.set_keys(&keys);
+        let capture = captured(&mut dissector, altered.clone());
+        let filter = Filter::parse("isakmp.notify.msgtype == 24 && isakmp.enc.decrypted").unwrap();
+        for record in &capture.records[8..10] {
+            let ike = record.ike().unwrap();
+            assert_eq!((ike.message.encryption, ike.message.notifies().count()), (Encryption::Failed, 0));
+            assert!(filter.matches(record, &Analysis::of(&capture)), "{}", summary(record));
+            assert!(summary(record).ends_with("(integrity check failed: N(AUTHENTICATION_FAILED))"), "{}", summary(record));
+        }
+    }
+}
+
 #[test]
 fn keys_that_come_late_open_what_was_captured_before() {
     let mut dissector = Dissector::new();
-    let mut capture = captured(&mut dissector);
+    let mut capture = captured(&mut dissector, packets());
     assert!(capture.records[4..10].iter().all(|r| r.ike().unwrap().message.encryption == Encryption::Opaque));
     dissector.set_keys(&keys());
     assert_eq!(dissector.redissect(&mut capture), 8);

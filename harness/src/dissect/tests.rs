@@ -118,6 +118,25 @@ fn the_last_fragment_to_arrive_carries_the_upper_layers() {
     assert!(forged.layers.iter().any(|l| matches!(l, Layer::Malformed { layer: "ip.fragment", .. })), "{forged:?}");
 }
 
+/// Each tap on its own, and the same again when keys have come.
+#[test]
+fn an_http_message_is_on_the_segment_that_completes_it() {
+    let segment = |seq: u32, data: &[u8]| {
+        let header = [&[0, 80, 0x10, 0][..], &seq.to_be_bytes(), &[0; 4], &[0x50, 0x10, 1, 0, 0, 0, 0, 0]].concat();
+        ipv4(6, 1, 0, &[header, data.to_vec()].concat())
+    };
+    let [line, length, body] = [(1, &b"HTTP/1.1 200 OK\r\n"[..]), (18, b"Content-Length: 5\r\n\r\n"), (39, b"12345")];
+    let seen = [(0, line), (0, body), (1, line), (0, length), (1, body), (1, length)];
+    let mut dissector = Dissector::new();
+    let frames = seen.into_iter().zip(1..).map(|((tap, (seq, data)), n)| Frame { tap, ..frame(n, 101, &segment(seq, data)) });
+    let records: Vec<Record> = frames.map(|f| dissector.dissect(f)).collect();
+    let status = |records: &[Record]| records.iter().map(|r| r.http().and_then(|h| h.status)).collect::<Vec<_>>();
+    assert_eq!(status(&records), [None, None, None, Some(200), None, Some(200)]);
+    assert!(records.iter().all(|r| !r.layers.iter().any(|l| matches!(l, Layer::Data(_)))));
+    let mut capture = Capture { taps: vec!["a".into(), "b".into()], records };
+    assert_eq!(dissector.redissect(&mut capture), 0);
+}
+
 #[test]
 fn an_icmp_error_is_followed_by_what_it_quotes() {
     let mut inner = ipv4(50, 3, 0x4000, &[0, 0, 0xab, 0xcd, 0, 0, 0, 5]);
