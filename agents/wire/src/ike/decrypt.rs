@@ -65,7 +65,7 @@ fn is_encrypted(body: &Body) -> bool {
 }
 
 fn open_body(aad: &[u8], body: &[u8], cipher: Cipher, integrity: Integrity, sk_e: &[u8], sk_a: &[u8]) -> Result<Vec<u8>, OpenError> {
-    let (iv, text, icv) = split(body, cipher, integrity)?;
+    let Sealed { iv, text, icv } = split(body, cipher, integrity)?;
     let mut data = text.to_vec();
     if cipher.is_aead() {
         crypto::decrypt(cipher, sk_e, iv, aad, &mut data, icv)?;
@@ -78,13 +78,19 @@ fn open_body(aad: &[u8], body: &[u8], cipher: Cipher, integrity: Integrity, sk_e
     unpad(data)
 }
 
-/// IV, ciphertext and ICV.
-fn split(body: &[u8], cipher: Cipher, integrity: Integrity) -> Result<(&[u8], &[u8], &[u8]), OpenError> {
+/// The parts of an encrypted body.
+struct Sealed<'a> {
+    iv: &'a [u8],
+    text: &'a [u8],
+    icv: &'a [u8],
+}
+
+fn split(body: &[u8], cipher: Cipher, integrity: Integrity) -> Result<Sealed<'_>, OpenError> {
     let short = OpenError::Length(body.len());
     let icv_len = if cipher.is_aead() { cipher.icv_len() } else { integrity.icv_len() };
     let (iv, rest) = body.split_at_checked(cipher.iv_len()).ok_or(short)?;
     let (text, icv) = rest.len().checked_sub(icv_len).and_then(|n| rest.split_at_checked(n)).ok_or(short)?;
-    Ok((iv, text, icv))
+    Ok(Sealed { iv, text, icv })
 }
 
 fn unpad(mut data: Vec<u8>) -> Result<Vec<u8>, OpenError> {
@@ -106,7 +112,7 @@ pub struct Unverified {
 /// Decrypts an SK payload without any look at integrity; `None`: there is none, or it is too short.
 pub fn open_unverified(message: &Message, raw: &[u8], cipher: Cipher, integrity: Integrity, sk_e: &[u8]) -> Option<Unverified> {
     let sk = message.payloads.iter().find(|p| matches!(p.body, Body::Sk { .. }))?;
-    let (iv, text, _) = split(raw.get(encrypted_body(message)?)?, cipher, integrity).ok()?;
+    let Sealed { iv, text, .. } = split(raw.get(encrypted_body(message)?)?, cipher, integrity).ok()?;
     let mut data = text.to_vec();
     crypto::decrypt_unverified(cipher, sk_e, iv, &mut data).ok()?;
     let data = unpad(data).ok()?;
