@@ -1,5 +1,7 @@
 //! HTTP/1 messages (RFC 9112) in the octets of one direction of a TCP connection.
 
+use std::collections::VecDeque;
+
 use super::Http;
 
 /// Octets of a head that are read.
@@ -8,6 +10,8 @@ const MAX_HEAD: usize = 16 << 10;
 const MAX_FIELDS: usize = 128;
 /// Octets of the line that gives a chunk's size, or of a trailer field.
 const MAX_LINE: usize = 8192;
+/// Requests without a response that are remembered.
+const MAX_ASKED: usize = 64;
 const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE"];
 
 /// Reads the start line at the front of a TCP segment; `None` when there is none.
@@ -30,6 +34,30 @@ pub(super) fn parse(payload: &[u8]) -> Option<Http> {
 fn begins(octets: &[u8]) -> bool {
     let same = |word: &[u8]| octets.iter().zip(word).all(|(a, b)| a == b);
     !octets.is_empty() && (same(b"HTTP/1.") || METHODS.iter().any(|m| same(m.as_bytes()) && octets.get(m.len()).is_none_or(|o| *o == b' ')))
+}
+
+/// Methods of the requests of the other direction that have no response yet, in their order: what follows a response's head depends on
+/// them (RFC 9112 §6.3).
+#[derive(Debug, Default)]
+pub(super) struct Asked(VecDeque<String>);
+
+impl Asked {
+    pub(super) fn add(&mut self, request: &Http) {
+        // Nobody waits for so many: the responses were not captured.
+        if self.0.len() == MAX_ASKED {
+            self.0.clear();
+        }
+        self.0.push_back(request.method.clone());
+    }
+
+    /// Returns whether the final response with this status has no body whatever its fields say.
+    fn without_body(&mut self, status: u16) -> bool {
+        match self.0.pop_front().as_deref() {
+            Some("HEAD") => true,
+            Some("CONNECT") => matches!(status, 200..=299),
+            _ => false,
+        }
+    }
 }
 
 /// How far one direction has been read.
@@ -61,7 +89,7 @@ pub(super) enum Chunk {
 
 impl Reading {
     /// Reads the octets that come next; adds the messages that are complete with them. False: some belong to no message.
-    pub(super) fn read(&mut self, mut octets: &[u8], complete: &mut Vec<Http>) -> bool {
+    pub(super) fn read(&mut self, mut octets: &[u8], asked: &mut Asked, complete: &mut Vec<Http>) -> bool {
         while !octets.is_empty() {
             *self = match std::mem::take(self) {
                 Reading::Idle if begins(octets) => Reading::Head(Vec::new()),
@@ -69,7 +97,7 @@ impl Reading {
                 Reading::Head(mut head) => {
                     let before = head.len();
                     head.extend(&octets[..octets.len().min(MAX_HEAD - before)]);
-                    match after_head(&head) {
+                    match after_head(&head, asked) {
                         Head::Incomplete if head.len() < MAX_HEAD => {
                             *self = Reading::Head(head);
                             return true;
@@ -163,7 +191,7 @@ enum Head {
 }
 
 /// What follows a head (RFC 9112 §6.3).
-fn after_head(octets: &[u8]) -> Head {
+fn after_head(octets: &[u8], asked: &mut Asked) -> Head {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let (len, status) = if octets.starts_with(b"HTTP/") {
         let mut response = httparse::Response::new(&mut fields);
@@ -185,7 +213,8 @@ fn after_head(octets: &[u8]) -> Head {
     let length = field("content-length").and_then(|text| text.trim().parse().ok());
     let chunked = field("transfer-encoding").is_some_and(|text| text.trim().to_ascii_lowercase().ends_with("chunked"));
     let next = match (status, length) {
-        (Some(100..=199 | 204 | 304), _) => Reading::Body(http, 0),
+        (Some(100..=199), _) => Reading::Body(http, 0),
+        (Some(status), _) if asked.without_body(status) || matches!(status, 204 | 304) => Reading::Body(http, 0),
         _ if chunked => Reading::Chunks(http, Chunk::Size(Vec::new())),
         (_, Some(length)) => Reading::Body(http, length),
         (None, None) => Reading::Body(http, 0),
@@ -213,7 +242,7 @@ mod tests {
         let mut reading = Reading::default();
         let mut after = |part: &&[u8]| {
             let mut complete = Vec::new();
-            reading.read(part, &mut complete);
+            reading.read(part, &mut Asked::default(), &mut complete);
             complete.iter().map(|http| http.status).collect()
         };
         parts.iter().map(&mut after).collect()
@@ -236,9 +265,24 @@ mod tests {
     }
 
     #[test]
+    fn what_was_asked_decides_whether_a_body_follows() {
+        let head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+        let complete = |methods: &[&str]| {
+            let (mut asked, mut complete) = (Asked::default(), Vec::new());
+            methods.iter().for_each(|m| asked.add(&parse(format!("{m} / HTTP/1.1").as_bytes()).unwrap()));
+            let mut reading = Reading::default();
+            for _ in methods {
+                reading.read(head, &mut asked, &mut complete);
+            }
+            complete.len()
+        };
+        assert_eq!([&["HEAD"][..], &["CONNECT"], &["GET"], &["HEAD", "HEAD"], &["HEAD", "GET"]].map(complete), [1, 1, 0, 2, 1]);
+    }
+
+    #[test]
     fn without_a_length_the_end_of_the_connection_counts() {
         let (mut reading, mut complete) = (Reading::default(), Vec::new());
-        assert!(reading.read(b"HTTP/1.0 200 OK\r\n\r\nabc", &mut complete) && complete.is_empty());
+        assert!(reading.read(b"HTTP/1.0 200 OK\r\n\r\nabc", &mut Asked::default(), &mut complete) && complete.is_empty());
         reading.end(&mut complete);
         assert_eq!(complete.len(), 1);
     }

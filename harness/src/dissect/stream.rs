@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 
 use super::Http;
-use super::http::Reading;
+use super::http::{Asked, Reading};
 
 /// Directions that are followed at the same time; the oldest is forgotten first.
 const MAX_STREAMS: usize = 256;
@@ -21,9 +21,16 @@ pub(super) struct Key {
     pub(super) to: SocketAddr,
 }
 
+impl Key {
+    fn reversed(&self) -> Key {
+        Key { tap: self.tap, from: self.to, to: self.from }
+    }
+}
+
 /// A segment, whole.
 pub(super) struct Segment<'a> {
     pub(super) seq: u32,
+    pub(super) ack: u32,
     pub(super) syn: bool,
     pub(super) fin: bool,
     pub(super) data: &'a [u8],
@@ -54,6 +61,7 @@ struct Stream {
     /// Sequence number of the end.
     end: Option<u32>,
     reading: Reading,
+    asked: Asked,
 }
 
 impl Streams {
@@ -66,7 +74,17 @@ impl Streams {
             self.begin(key.clone(), first);
         }
         let Some(stream) = self.streams.get_mut(&key) else { return Outcome::default() };
-        stream.add(first, segment)
+        let outcome = stream.add(first, segment);
+        for request in outcome.messages.iter().filter(|http| http.status.is_none()) {
+            let back = key.reversed();
+            if !self.streams.contains_key(&back) {
+                self.begin(back.clone(), segment.ack);
+            }
+            if let Some(back) = self.streams.get_mut(&back) {
+                back.asked.add(request);
+            }
+        }
+        outcome
     }
 
     /// Forgets a direction, of which not all octets were captured.
@@ -95,7 +113,7 @@ fn distance(a: u32, b: u32) -> i32 {
 
 impl Stream {
     fn new(next: u32) -> Stream {
-        Stream { next, waiting: BTreeMap::new(), octets: 0, end: None, reading: Reading::default() }
+        Stream { next, waiting: BTreeMap::new(), octets: 0, end: None, reading: Reading::default(), asked: Asked::default() }
     }
 
     fn add(&mut self, first: u32, segment: &Segment<'_>) -> Outcome {
@@ -144,7 +162,7 @@ impl Stream {
         let known = distance(self.next, first).max(0).unsigned_abs() as usize;
         let Some(new) = data.get(known..).filter(|new| !new.is_empty()) else { return true };
         self.next = self.next.wrapping_add(new.len() as u32);
-        self.reading.read(new, messages)
+        self.reading.read(new, &mut self.asked, messages)
     }
 }
 
@@ -161,13 +179,13 @@ mod tests {
     }
 
     fn add(streams: &mut Streams, seq: u32, data: &[u8]) -> (usize, bool) {
-        let outcome = streams.add(key(), &Segment { seq, syn: false, fin: false, data });
+        let outcome = streams.add(key(), &Segment { seq, ack: 1, syn: false, fin: false, data });
         (outcome.messages.len(), outcome.claimed)
     }
 
     fn opened(seq: u32) -> Streams {
         let mut streams = Streams::default();
-        streams.add(key(), &Segment { seq, syn: true, fin: false, data: &[] });
+        streams.add(key(), &Segment { seq, ack: 0, syn: true, fin: false, data: &[] });
         streams
     }
 
@@ -187,6 +205,19 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_to_head_is_complete_with_its_head() {
+        let mut streams = Streams::default();
+        add(&mut streams, 5, b"HEAD / HTTP/1.1\r\n\r\n");
+        let back = |streams: &mut Streams, seq, data| {
+            let outcome = streams.add(key().reversed(), &Segment { seq, ack: 1, syn: false, fin: false, data });
+            outcome.messages.len()
+        };
+        assert_eq!(back(&mut streams, 1, &ANSWER[..39]), 1);
+        add(&mut streams, 26, b"GET / HTTP/1.1\r\n\r\n");
+        assert_eq!((back(&mut streams, 40, &ANSWER[..39]), back(&mut streams, 79, &ANSWER[39..])), (0, 1));
+    }
+
+    #[test]
     fn what_the_capture_does_not_have_is_given_up() {
         let mut streams = opened(0);
         let filler = vec![b'x'; 60_000];
@@ -200,7 +231,7 @@ mod tests {
         fn any_segments_are_survived(segments in proptest::collection::vec((any::<u32>(), 0u8..4, proptest::collection::vec(any::<u8>(), 0..50)), 0..40)) {
             let mut streams = Streams::default();
             for (seq, flags, data) in segments {
-                streams.add(key(), &Segment { seq: seq % 200, syn: flags == 1, fin: flags == 2, data: &data });
+                streams.add(key(), &Segment { seq: seq % 200, ack: seq % 199, syn: flags == 1, fin: flags == 2, data: &data });
             }
         }
 

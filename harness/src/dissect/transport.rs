@@ -91,7 +91,13 @@ impl Walk<'_> {
         match self.addresses.filter(|_| self.inside == Inside::Frame) {
             Some((from, to)) => {
                 let key = Key { tap: self.tap, from: SocketAddr::new(from, src), to: SocketAddr::new(to, dst) };
-                let segment = Segment { seq: header.sequence_number(), syn: header.syn(), fin: header.fin(), data: payload.bytes() };
+                let segment = Segment {
+                    seq: header.sequence_number(),
+                    ack: header.acknowledgment_number(),
+                    syn: header.syn(),
+                    fin: header.fin(),
+                    data: payload.bytes(),
+                };
                 self.http_segment(key, &segment, payload);
             }
             None => self.http_start(payload),
